@@ -1,0 +1,116 @@
+//! The port to where documents are kept: SQLite on a laptop, MongoDB in the cloud. Values go in, no driver type comes out.
+
+use async_trait::async_trait;
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
+use pipeline::Name;
+
+/// Which version of a `replace` collection: the run, then the definition's generation. The greater one is the newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// The run's id, 16 bytes in the order of time.
+    pub run: [u8; 16],
+    pub generation: u32,
+}
+
+/// Where documents are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub collection: Name,
+    /// For `replace`: the version being built, out of readers' sight until [`Documents::replace`].
+    pub version: Option<Version>,
+}
+
+/// Documents of one clean object, in its order. The same object always makes the same batches.
+#[derive(Clone, Debug)]
+pub struct Batch<'a> {
+    /// The clean object's key.
+    pub object: &'a str,
+    /// Which batch of the object, counted from 0.
+    pub ordinal: u32,
+    /// Each has `_id`, the contract's fields, and `_tidemill: {run, at, version, rank, hash}` (and `deleted: true` for a tombstone).
+    pub documents: &'a [&'a RawDocument],
+}
+
+/// What became of a batch's documents. The six add up to the batch's length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub inserted: u64,
+    pub updated: u64,
+    pub unchanged: u64,
+    pub stale: u64,
+    /// A higher rank of the same key was in the same batch, or a newer `replace` version is visible already.
+    pub superseded: u64,
+    pub refused: u64,
+}
+
+/// A document the store would not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its place in the batch.
+    pub index: usize,
+    /// The store's words.
+    pub message: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOutcome {
+    pub tally: Tally,
+    pub refusals: Vec<Refusal>,
+}
+
+/// What became of a wish to make a version visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// Readers see it now (or saw it already).
+    Visible,
+    /// A newer one is visible: this one was dropped.
+    Older,
+}
+
+/// Where documents are kept. Any batch may be written any number of times, in any order, beside others: the documents end the same.
+#[async_trait]
+pub trait Documents: Send + Sync {
+    /// Writes a batch: for each key the highest rank of the batch is judged against what is there (see [`crate::judge`]).
+    ///
+    /// A store that can commits the batch and a receipt together, and answers the same batch of the same object with the receipt: its numbers are then true
+    /// even when the process died between the write and the fact. Another judges again.
+    async fn write(&self, target: &Target, batch: &Batch<'_>) -> Result<WriteOutcome, DocumentsError>;
+
+    /// Forgets the receipts of an object, once its fact is recorded.
+    async fn settle(&self, object: &str) -> Result<(), DocumentsError>;
+
+    /// The version of a `replace` collection that readers see.
+    async fn visible(&self, collection: &Name) -> Result<Option<Version>, DocumentsError>;
+
+    /// Makes a version visible at once, if it is newer than the one that is, and drops older ones. A version nothing was written to is empty.
+    async fn replace(&self, collection: &Name, version: Version) -> Result<Replaced, DocumentsError>;
+
+    /// One document by its key, tombstones included when `deleted` is wished for.
+    async fn get(&self, collection: &Name, id: RawBsonRef<'_>, deleted: bool) -> Result<Option<RawDocumentBuf>, DocumentsError>;
+
+    /// Documents in the order of their keys (BSON's order), after the key `after`, at most `limit`; tombstones are left out.
+    async fn scan(&self, collection: &Name, after: Option<RawBsonRef<'_>>, limit: usize) -> Result<Vec<RawDocumentBuf>, DocumentsError>;
+
+    /// How many documents readers see; `None` when there is no such collection.
+    async fn count(&self, collection: &Name) -> Result<Option<u64>, DocumentsError>;
+}
+
+/// What went wrong with the store of documents.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentsError {
+    #[error("could not {action} in the collection `{collection}`")]
+    Unavailable {
+        action: &'static str,
+        collection: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A document without what every clean document has: only a bug or a foreign object makes one.
+    #[error("document {index} of a batch of `{object}` is not a clean document: {problem}")]
+    NotClean {
+        object: String,
+        index: usize,
+        problem: &'static str,
+    },
+    #[error("the collection `{collection}` holds something that is not ours: {problem}")]
+    Damaged { collection: String, problem: String },
+}

@@ -1,0 +1,80 @@
+//! The port to where objects are kept: a directory on a laptop, S3 in the cloud.
+
+use crate::Key;
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// What an object says of itself beside its bytes: short ASCII texts, 2 KB in all (the limit of S3).
+pub type Metadata = BTreeMap<String, String>;
+
+/// An object being read.
+pub struct Object {
+    pub metadata: Metadata,
+    /// The length of the body in bytes, as stored (compressed).
+    pub size: u64,
+    pub body: Box<dyn ChunkStream>,
+}
+
+/// Bytes that come in chunks of at most 1 MB.
+#[async_trait]
+pub trait ChunkStream: Send {
+    /// The next chunk; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError>;
+}
+
+/// An object being written: nothing is seen of it until `finish`.
+#[async_trait]
+pub trait Upload: Send {
+    async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError>;
+    /// Makes the object seen, and durable. Dropped without it, nothing stays.
+    async fn finish(self: Box<Self>) -> Result<(), StoreError>;
+}
+
+/// What became of a conditional write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    Created,
+    /// The key was taken (`If-None-Match`, 412): the object there stays as it is.
+    AlreadyThere,
+}
+
+/// Where objects are kept. All writes are whole or not at all, and durable when they return.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Opens an object; [`StoreError::NotFound`] when there is none.
+    async fn get(&self, key: &Key) -> Result<Object, StoreError>;
+
+    /// An object's metadata, or `None` when there is none.
+    async fn head(&self, key: &Key) -> Result<Option<Metadata>, StoreError>;
+
+    /// Writes an object at once, only if the key is free.
+    async fn put_new(&self, key: &Key, metadata: &Metadata, body: Bytes) -> Result<Written, StoreError>;
+
+    /// Starts an object that is written in chunks, over whatever is there: for outputs that are the same bytes each time.
+    async fn upload(&self, key: &Key, metadata: &Metadata) -> Result<Box<dyn Upload>, StoreError>;
+
+    /// Takes an object away; well too when there is none. Only for outputs (`clean/`, `rejected/`, `refused/`): `raw/` is never deleted by us.
+    async fn delete(&self, key: &Key) -> Result<(), StoreError>;
+
+    /// The keys that start with `prefix`, in byte order, at most `limit`, after `after`.
+    async fn list(&self, prefix: &str, after: Option<&Key>, limit: usize) -> Result<Vec<Key>, StoreError>;
+}
+
+/// What went wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("there is no object `{key}`")]
+    NotFound { key: String },
+    #[error("could not {action} the object `{key}`")]
+    Io {
+        action: &'static str,
+        key: String,
+        source: std::io::Error,
+    },
+    /// The bytes are not what this key should hold.
+    #[error("the object `{key}` is damaged: {problem}")]
+    Damaged { key: String, problem: String },
+    #[error("the metadata of `{key}` is refused: {problem}")]
+    Metadata { key: String, problem: &'static str },
+}

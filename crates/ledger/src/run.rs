@@ -1,0 +1,117 @@
+//! Runs: what one tick of a resource is, and what a function is told of the one it works for.
+
+use lake::RunId;
+use pipeline::Name;
+use serde::{Deserialize, Serialize};
+use std::{fmt, sync::Arc};
+
+/// A resource of a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ResourceId {
+    pub pipeline: Name,
+    pub resource: Name,
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.pipeline, self.resource)
+    }
+}
+
+/// How far a run has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// The source is being read.
+    Extracting,
+    /// All is in `raw/`, the cursor is committed.
+    Extracted,
+    /// Extraction ended with an error: what is in `raw/` stays and is loaded; the cursor did not move.
+    Failed { message: String },
+    /// Somebody else held the lease.
+    Skipped { holder: String },
+}
+
+/// A run as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRecord {
+    pub id: RunId,
+    pub resource: ResourceId,
+    /// The SHA-256 of the definition it runs under.
+    pub definition: String,
+    pub generation: u32,
+    /// The hash of the source section, under which its cursor is kept.
+    pub source: String,
+    /// Where its window starts: the committed cursor when it began. A resumed run keeps it.
+    pub cursor_before: Option<i64>,
+    pub started_ms: i64,
+    pub ended_ms: Option<i64>,
+    pub state: RunState,
+    /// Set when extraction ends.
+    pub parts: u32,
+    pub captures: u64,
+    /// Bytes of the captures, before compression.
+    pub bytes: u64,
+}
+
+/// The wall clock, passed in so that tests have their own.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> i64;
+}
+
+/// What a function is told of the work it does: the clock, the time left, and who watches.
+#[derive(Clone)]
+pub struct Run {
+    pub clock: Arc<dyn Clock>,
+    pub observer: Arc<dyn Observer>,
+    /// When the work must be handed over, milliseconds since 1970.
+    pub deadline_ms: Option<i64>,
+}
+
+impl Run {
+    /// Reports a step; an error stops the work there, as a kill would: nothing after it is done.
+    pub fn reached(&self, step: Step) -> Result<(), Interrupted> {
+        self.observer.reached(&step)
+    }
+}
+
+/// Watches the steps of a run: shows progress, or stops the work at a chosen step.
+pub trait Observer: Send + Sync {
+    fn reached(&self, step: &Step) -> Result<(), Interrupted>;
+}
+
+/// Every point of a run at which a process can die with a different state left behind. Each is reported right *after* what it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    LeaseTaken,
+    RunBegun,
+    /// A reply was received whole: records counted by the data selector, bytes after decompression.
+    PageReceived {
+        records: u64,
+        bytes: u64,
+    },
+    IntentRecorded,
+    RawPut {
+        bytes: u64,
+    },
+    MarkerPut,
+    ExtractionEnded,
+    RejectedWritten,
+    CleanWritten {
+        records: u64,
+    },
+    CleanFactRecorded,
+    BatchLoaded {
+        documents: u64,
+    },
+    RefusedWritten,
+    LoadFactRecorded,
+    Replaced,
+    ReceiptsSettled,
+}
+
+/// The work was stopped from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the work was stopped")]
+pub struct Interrupted;

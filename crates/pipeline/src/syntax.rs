@@ -1,0 +1,208 @@
+//! Texts with a syntax of their own. The schema names each in its `format`.
+
+use crate::{
+    ByteSize, Name, Path, RejectLimit, Span, Template,
+    shape::{did_you_mean, nearest},
+};
+use jiff::{civil, fmt::strtime, tz::TimeZoneDatabase};
+
+/// Why a text does not have the syntax, and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl Problem {
+    fn new(message: impl Into<String>) -> Problem {
+        Problem {
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn help(mut self, help: impl Into<String>) -> Problem {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// What a text of this format is, for a message.
+pub(crate) fn expected(format: &str) -> Option<&'static str> {
+    Some(match format {
+        "name" => "a name",
+        "path" => "a path such as `properties.mag`",
+        "span" => "a length of time such as `10m`",
+        "byte_size" => "a number of bytes such as `16MB`",
+        "template" => "text, a number or a truth value",
+        "reject_limit" => "a number or a share such as `1%`",
+        "schedule" => "a schedule such as `rate(5 minutes)`",
+        "regex" => "a regular expression",
+        "time_format" => "`iso8601`, `unix_s`, `unix_ms` or a strptime pattern",
+        "time_zone" => "a time zone such as `Europe/Berlin`",
+        _ => return None,
+    })
+}
+
+/// Whether `text` has the syntax that the schema calls `format`. A format that is not one of the language's is not checked here.
+pub(crate) fn check(format: &str, text: &str) -> Result<(), Problem> {
+    let plain = |message: String| Problem::new(message);
+    match format {
+        "name" => name(text),
+        "path" => Path::parse(text).map(drop).map_err(|error| plain(error.to_string())),
+        "span" => Span::parse(text).map(drop).map_err(|error| plain(error.to_string())),
+        "byte_size" => ByteSize::parse(text).map(drop).map_err(|error| plain(error.to_string())),
+        "template" => Template::parse(text).map(drop).map_err(|error| plain(error.to_string())),
+        "reject_limit" => RejectLimit::parse(text).map(drop).map_err(plain),
+        "schedule" => schedule(text),
+        "regex" => regex(text),
+        "time_format" => time_format(text),
+        "time_zone" => time_zone(text),
+        _ => Ok(()),
+    }
+}
+
+fn name(text: &str) -> Result<(), Problem> {
+    Name::new(text).map(drop).map_err(|error| {
+        let tried: String = text
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' })
+            .collect();
+        let problem = Problem::new(error.to_string());
+        match Name::new(tried) {
+            Ok(name) => problem.help(format!("write `{name}`")),
+            Err(_) => problem,
+        }
+    })
+}
+
+fn regex(text: &str) -> Result<(), Problem> {
+    match regex::RegexBuilder::new(text).size_limit(1 << 20).build() {
+        Ok(_) => Ok(()),
+        Err(regex::Error::CompiledTooBig(_)) => Err(Problem::new("the regular expression is too large")),
+        Err(error) => {
+            // The crate draws a picture of several lines; its last line says what is wrong.
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+            Err(Problem::new(format!("not a regular expression: {reason}")).help("look-around and back-references do not exist here"))
+        }
+    }
+}
+
+fn time_zone(text: &str) -> Result<(), Problem> {
+    let zones = TimeZoneDatabase::bundled();
+    if zones.get(text).is_ok() {
+        return Ok(());
+    }
+    let problem = Problem::new(format!("`{}` is not a time zone of the IANA database", crate::yaml::shortened(text)));
+    let names: Vec<String> = zones.available().map(|name| name.to_string()).collect();
+    let meant = nearest(text, names.iter().map(String::as_str));
+    Err(problem.help(meant.map_or_else(|| "write it as `Europe/Berlin` or `UTC`".to_owned(), did_you_mean)))
+}
+
+/// `iso8601`, `unix_s`, `unix_ms`, or a strptime pattern that reads back what it writes.
+fn time_format(text: &str) -> Result<(), Problem> {
+    const NAMED: [&str; 3] = ["iso8601", "unix_s", "unix_ms"];
+    if NAMED.contains(&text) {
+        return Ok(());
+    }
+    if !text.contains('%') {
+        let problem = Problem::new(format!(
+            "`{}` is not a format of times: `iso8601`, `unix_s`, `unix_ms`, or a strptime pattern such as `%d.%m.%Y %H:%M`",
+            crate::yaml::shortened(text)
+        ));
+        return Err(match nearest(text, NAMED.into_iter()) {
+            Some(meant) => problem.help(did_you_mean(meant)),
+            None => problem,
+        });
+    }
+    let unreadable = |reason: String| Problem::new(format!("`{}` cannot be used to read times: {reason}", crate::yaml::shortened(text)));
+    let sample = civil::date(2013, 11, 26)
+        .at(17, 45, 12, 250_000_000)
+        .in_tz("UTC")
+        .map_err(|error| unreadable(error.to_string()))?;
+    let written = strtime::format(text, &sample).map_err(|error| unreadable(error.to_string()))?;
+    let read = strtime::parse(text, &written).map_err(|error| unreadable(error.to_string()))?;
+    if read.to_timestamp().is_ok() || read.to_date().is_ok() {
+        return Ok(());
+    }
+    Err(unreadable("it leaves the day open".into()).help("a pattern needs the year, the month and the day (`%Y-%m-%d`), or `%s`"))
+}
+
+/// `rate(5 minutes)` or `cron(0 6 * * ? *)`, as EventBridge Scheduler takes them.
+fn schedule(text: &str) -> Result<(), Problem> {
+    let inside = |name: &str| text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
+    if let Some(rate) = inside("rate") {
+        return rate_of(rate);
+    }
+    if let Some(cron) = inside("cron") {
+        return cron_of(cron);
+    }
+    let problem = Problem::new(format!(
+        "`{}` is not a schedule: `rate(5 minutes)` or `cron(0 6 * * ? *)`",
+        crate::yaml::shortened(text)
+    ));
+    Err(match text.split_whitespace().count() {
+        5 => problem.help("a crontab line becomes `cron(…)` with a sixth part for the year, and `?` for the day of the month or of the week"),
+        _ => problem,
+    })
+}
+
+fn rate_of(rate: &str) -> Result<(), Problem> {
+    let fail = || Problem::new(format!("`rate({rate})` is not a rate: a whole number from 1 on, then `minutes`, `hours` or `days`"));
+    let (number, unit) = rate.split_once(' ').ok_or_else(fail)?;
+    let number: u32 = number.parse().ok().filter(|number| *number > 0).ok_or_else(fail)?;
+    let one = unit.trim_end_matches('s');
+    if !["minute", "hour", "day"].contains(&one) {
+        return Err(fail());
+    }
+    let right = if number == 1 { one.to_owned() } else { format!("{one}s") };
+    if unit == right {
+        Ok(())
+    } else {
+        Err(fail().help(format!("write `rate({number} {right})`")))
+    }
+}
+
+fn cron_of(cron: &str) -> Result<(), Problem> {
+    let parts: Vec<&str> = cron.split_whitespace().collect();
+    let [minute, hour, day, month, weekday, year] = parts.as_slice() else {
+        return Err(Problem::new(format!(
+            "`cron({cron})` has {} parts, not 6: minute, hour, day of the month, month, day of the week, year",
+            parts.len()
+        )));
+    };
+    let ranges = [
+        ("the minute", minute, 0, 59),
+        ("the hour", hour, 0, 23),
+        ("the day of the month", day, 1, 31),
+        ("the month", month, 1, 12),
+        ("the day of the week", weekday, 1, 7),
+        ("the year", year, 1970, 2199),
+    ];
+    for (what, part, least, greatest) in ranges {
+        if !cron_part(part, least, greatest) {
+            return Err(Problem::new(format!("`cron({cron})`: {what} is `{part}`, which is not from {least} to {greatest}, `*` or a list, range or step of these")));
+        }
+    }
+    if (*day == "?") == (*weekday == "?") {
+        let help = "exactly one of the day of the month and the day of the week must be `?`";
+        return Err(Problem::new(format!("`cron({cron})` does not say which day counts")).help(help));
+    }
+    Ok(())
+}
+
+/// `*`, `?`, `5`, `1-5`, `*/10`, `MON-FRI`, `L`, `15W`, `6#3`, and lists of these.
+fn cron_part(part: &str, least: u32, greatest: u32) -> bool {
+    let within = |text: &str| match text.parse::<u32>() {
+        Ok(number) => (least..=greatest).contains(&number),
+        Err(_) => text.len() <= 3 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()),
+    };
+    part.split(',').all(|item| {
+        let (range, step) = item.split_once('/').unwrap_or((item, "1"));
+        let (day, nth) = range.split_once('#').unwrap_or((range, "1"));
+        let ends = day.split_once('-').map_or_else(|| day == "*" || day == "?" || within(day), |(from, to)| within(from) && within(to));
+        ends && step.parse::<u32>().is_ok_and(|step| step > 0) && nth.parse::<u32>().is_ok_and(|nth| (1..=5).contains(&nth))
+    })
+}
