@@ -73,6 +73,10 @@ pub(crate) struct Collector<'a> {
     file: &'a str,
     text: &'a str,
     faults: Vec<Fault>,
+    /// How many of the faults were found before the file's meaning was looked at.
+    settled: usize,
+    /// Places whose text no report may show.
+    secrets: Vec<Range<usize>>,
 }
 
 impl<'a> Collector<'a> {
@@ -81,7 +85,20 @@ impl<'a> Collector<'a> {
             file,
             text,
             faults: Vec::new(),
+            settled: 0,
+            secrets: Vec::new(),
         }
+    }
+
+    /// From here on, a fault at a place that has one already is taken for its consequence and left out.
+    pub(crate) fn settle(&mut self) {
+        self.settled = self.faults.len();
+    }
+
+    /// Blackens these bytes in every excerpt.
+    pub(crate) fn hide(&mut self, span: &Range<usize>) {
+        let span = self.inside(span);
+        self.secrets.push(span);
     }
 
     /// Notes a fault at these bytes of the text.
@@ -96,6 +113,9 @@ impl<'a> Collector<'a> {
 
     pub(crate) fn note(&mut self, span: &Range<usize>, message: String, help: Option<String>) {
         let span = self.inside(span);
+        if self.faults.iter().take(self.settled).any(|fault| fault.span == span) {
+            return;
+        }
         let before = self.text.get(..span.start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let fault = Fault {
@@ -124,8 +144,17 @@ impl<'a> Collector<'a> {
     /// The faults found, in the order of the file.
     pub(crate) fn finish(mut self) -> Faults {
         self.faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
+        let secret = |at: usize| self.secrets.iter().any(|span| span.contains(&at));
+        let blackened = self.text.char_indices().map(|(at, c)| match secret(at) {
+            true => "*".repeat(c.len_utf8()), // As many bytes as before: the spans of the faults hold.
+            false => c.to_string(),
+        });
         Faults {
-            text: self.text.to_owned(),
+            text: if self.secrets.is_empty() {
+                self.text.to_owned()
+            } else {
+                blackened.collect()
+            },
             faults: self.faults,
         }
     }

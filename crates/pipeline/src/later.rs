@@ -26,10 +26,22 @@ const LATER: &[Later] = &[
     (&["web_socket", "websocket"], &[], "WebSocket feeds as a source"),
     (&["sse", "server_sent_events"], &[], "server-sent events as a source"),
     (&["mongodb", "sql", "kafka"], &["Source"], "databases and brokers as a source"),
-    (&["charset", "encoding"], &["File", "FileFormat", "Csv", "Ndjson", "JsonFile"], "files that are not UTF-8"),
+    (
+        &["charset", "encoding"],
+        &["File", "FileFormat", "Csv", "Ndjson", "JsonFile"],
+        "files that are not UTF-8",
+    ),
     (&["parquet", "avro", "xml", "excel", "xlsx"], &["FileFormat"], "this file format"),
-    (&["unique", "partial", "expire_after", "collation", "text", "name"], &["Index"], "options of indexes"),
+    (
+        &["unique", "partial", "expire_after", "collation", "text", "name"],
+        &["Index"],
+        "options of indexes",
+    ),
     (&["text", "hashed", "2d"], &["IndexKind"], "this kind of index"),
     (&["warehouse", "table", "partition_by"], &["Load", "Resource"], "tables in the lake"),
-    (&["backup", "notify", "alerts", "sla"], &["Pipeline"], "settings of the cloud functions"),
+    (
+        &["backup", "notify", "alerts", "sla"],
+        &["Pipeline"],
+        "settings of the cloud functions",
+    ),
 ];

@@ -2,22 +2,28 @@
 //!
 //! **Invariant:** no I/O, no async, no network, no clock, no environment. Text in, values out.
 
+mod check;
 pub mod definition;
 mod fault;
 mod later;
 pub mod name;
 pub mod path;
 pub mod quantity;
-pub mod schema;
+mod reference;
+mod schema;
 mod shape;
+mod suggest;
 mod syntax;
 pub mod template;
 mod typed;
 mod yaml;
 
+pub use check::{Checked, DefinitionHash, DefinitionHashError, check, source_hash};
 pub use definition::*;
 pub use fault::{Fault, Faults};
 pub use name::Name;
 pub use path::{Path, Step};
 pub use quantity::{ByteSize, Span};
+pub use reference::reference;
+pub use schema::schema;
 pub use template::{Part, Template, Variable};

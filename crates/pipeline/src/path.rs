@@ -81,7 +81,10 @@ impl Path {
             first = false;
         }
         if steps.first() == Some(&Step::Key(PARENT.to_owned())) {
-            return Err(fail(0, "a key called `$parent` cannot start a path: the word stands for the record around an item"));
+            return Err(fail(
+                0,
+                "a key called `$parent` cannot start a path: the word stands for the record around an item",
+            ));
         }
         Ok(Path { steps })
     }

@@ -2,9 +2,13 @@
 
 use crate::{
     ByteSize, Name, Path, RejectLimit, Span, Template,
-    shape::{did_you_mean, nearest},
+    suggest::{did_you_mean, nearest},
 };
-use jiff::{civil, fmt::strtime, tz::TimeZoneDatabase};
+use jiff::{
+    civil,
+    fmt::strtime,
+    tz::{TimeZone, TimeZoneDatabase},
+};
 
 /// Why a text does not have the syntax, and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,7 +56,10 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), Problem> {
         "path" => Path::parse(text).map(drop).map_err(|error| plain(error.to_string())),
         "span" => Span::parse(text).map(drop).map_err(|error| plain(error.to_string())),
         "byte_size" => ByteSize::parse(text).map(drop).map_err(|error| plain(error.to_string())),
-        "template" => Template::parse(text).map(drop).map_err(|error| plain(error.to_string())),
+        "template" => Template::parse(text).map(drop).map_err(|error| match error.at {
+            0 => plain(error.problem),
+            at => plain(format!("{} (at character {at})", error.problem)),
+        }),
         "reject_limit" => RejectLimit::parse(text).map(drop).map_err(plain),
         "schedule" => schedule(text),
         "regex" => regex(text),
@@ -67,7 +74,13 @@ fn name(text: &str) -> Result<(), Problem> {
         let tried: String = text
             .to_lowercase()
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '_' || c == '-' {
+                    c
+                } else {
+                    '_'
+                }
+            })
             .collect();
         let problem = Problem::new(error.to_string());
         match Name::new(tried) {
@@ -85,7 +98,9 @@ fn regex(text: &str) -> Result<(), Problem> {
             // The crate draws a picture of several lines; its last line says what is wrong.
             let text = error.to_string();
             let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-            Err(Problem::new(format!("not a regular expression: {reason}")).help("look-around and back-references do not exist here"))
+            Err(Problem::new(format!(
+                "not a regular expression of this language (RE2's, without look-around and back-references): {reason}"
+            )))
         }
     }
 }
@@ -95,7 +110,10 @@ fn time_zone(text: &str) -> Result<(), Problem> {
     if zones.get(text).is_ok() {
         return Ok(());
     }
-    let problem = Problem::new(format!("`{}` is not a time zone of the IANA database", crate::yaml::shortened(text)));
+    let problem = Problem::new(format!(
+        "`{}` is not a time zone of the IANA database",
+        crate::yaml::shortened(text)
+    ));
     let names: Vec<String> = zones.available().map(|name| name.to_string()).collect();
     let meant = nearest(text, names.iter().map(String::as_str));
     Err(problem.help(meant.map_or_else(|| "write it as `Europe/Berlin` or `UTC`".to_owned(), did_you_mean)))
@@ -118,10 +136,9 @@ fn time_format(text: &str) -> Result<(), Problem> {
         });
     }
     let unreadable = |reason: String| Problem::new(format!("`{}` cannot be used to read times: {reason}", crate::yaml::shortened(text)));
-    let sample = civil::date(2013, 11, 26)
-        .at(17, 45, 12, 250_000_000)
-        .in_tz("UTC")
-        .map_err(|error| unreadable(error.to_string()))?;
+    let moment = civil::date(2013, 11, 26).at(17, 45, 12, 250_000_000);
+    let sample = TimeZone::UTC.to_timestamp(moment).map_err(|error| unreadable(error.to_string()))?;
+    let sample = sample.to_zoned_datetime(TimeZone::UTC);
     let written = strtime::format(text, &sample).map_err(|error| unreadable(error.to_string()))?;
     let read = strtime::parse(text, &written).map_err(|error| unreadable(error.to_string()))?;
     if read.to_timestamp().is_ok() || read.to_date().is_ok() {
@@ -144,13 +161,19 @@ fn schedule(text: &str) -> Result<(), Problem> {
         crate::yaml::shortened(text)
     ));
     Err(match text.split_whitespace().count() {
-        5 => problem.help("a crontab line becomes `cron(…)` with a sixth part for the year, and `?` for the day of the month or of the week"),
+        5 => {
+            problem.help("a crontab line becomes `cron(…)` with a sixth part for the year, and `?` for the day of the month or of the week")
+        }
         _ => problem,
     })
 }
 
 fn rate_of(rate: &str) -> Result<(), Problem> {
-    let fail = || Problem::new(format!("`rate({rate})` is not a rate: a whole number from 1 on, then `minutes`, `hours` or `days`"));
+    let fail = || {
+        Problem::new(format!(
+            "`rate({rate})` is not a rate: a whole number from 1 on, then `minutes`, `hours` or `days`"
+        ))
+    };
     let (number, unit) = rate.split_once(' ').ok_or_else(fail)?;
     let number: u32 = number.parse().ok().filter(|number| *number > 0).ok_or_else(fail)?;
     let one = unit.trim_end_matches('s');
@@ -183,7 +206,9 @@ fn cron_of(cron: &str) -> Result<(), Problem> {
     ];
     for (what, part, least, greatest) in ranges {
         if !cron_part(part, least, greatest) {
-            return Err(Problem::new(format!("`cron({cron})`: {what} is `{part}`, which is not from {least} to {greatest}, `*` or a list, range or step of these")));
+            return Err(Problem::new(format!(
+                "`cron({cron})`: {what} is `{part}`, which is not from {least} to {greatest}, `*` or a list, range or step of these"
+            )));
         }
     }
     if (*day == "?") == (*weekday == "?") {
@@ -202,7 +227,9 @@ fn cron_part(part: &str, least: u32, greatest: u32) -> bool {
     part.split(',').all(|item| {
         let (range, step) = item.split_once('/').unwrap_or((item, "1"));
         let (day, nth) = range.split_once('#').unwrap_or((range, "1"));
-        let ends = day.split_once('-').map_or_else(|| day == "*" || day == "?" || within(day), |(from, to)| within(from) && within(to));
+        let ends = day
+            .split_once('-')
+            .map_or_else(|| day == "*" || day == "?" || within(day), |(from, to)| within(from) && within(to));
         ends && step.parse::<u32>().is_ok_and(|step| step > 0) && nth.parse::<u32>().is_ok_and(|nth| (1..=5).contains(&nth))
     })
 }

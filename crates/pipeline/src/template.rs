@@ -27,7 +27,7 @@ pub enum Part {
     Variable(Variable),
 }
 
-/// Text with variables. `{{` and `}}` stand for the braces themselves.
+/// Text with variables. `{{` and `}}` stand for the braces themselves. (A `$` right before `{run.date}` cannot be written: `${` starts the other kind.)
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Template {
@@ -52,7 +52,7 @@ impl Template {
             if doubled {
                 plain.push(c);
                 rest = rest.get(2..).unwrap_or_default();
-            } else if c == '{' || rest.starts_with("${") {
+            } else if c == '{' || (rest.starts_with("${") && !rest.starts_with("${{")) {
                 let inside = rest.get(if c == '{' { 1 } else { 2 }..).unwrap_or_default();
                 let (name, after) = inside.split_once('}').ok_or_else(|| TemplateError {
                     at,
@@ -110,6 +110,9 @@ fn variable(name: &str, dollar: bool) -> Result<Variable, String> {
                 },
                 None => Variable::Secret { name: secret, field: None },
             });
+        }
+        if name.starts_with("incremental.") || name.starts_with("run.") {
+            return Err(format!("`${{{name}}}` is not known; write `{{{name}}}`, without the `$`"));
         }
         return Err(format!(
             "`${{{name}}}` is not known; write `${{env:NAME}}` or `${{secret:name#field}}`"

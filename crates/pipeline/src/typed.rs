@@ -1,7 +1,9 @@
 //! From the tree of a file to the typed values, by serde. The tree was checked against the schema before, so a failure here is rare.
 
 use crate::yaml::{Node, Value};
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor, value::StringDeserializer};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor, value::StringDeserializer,
+};
 use std::{fmt, ops::Range};
 
 /// Why a value could not be taken, and where it is written if that is known.
@@ -77,12 +79,7 @@ impl<'de> Deserializer<'de> for &Node {
         self.placed(visitor.visit_newtype_struct(self))
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, TypedError> {
+    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, _: &'static [&'static str], visitor: V) -> Result<V::Value, TypedError> {
         self.placed(match &self.value {
             Value::Text(name) => visitor.visit_enum(Variant { name, content: None }),
             Value::Map(entries) => match entries.as_slice() {
@@ -166,6 +163,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
 impl<'a> Variant<'a> {
     fn node(&self) -> Result<&'a Node, TypedError> {
-        self.content.ok_or_else(|| TypedError::custom(format!("`{}` needs a value", self.name)))
+        self.content
+            .ok_or_else(|| TypedError::custom(format!("`{}` needs a value", self.name)))
     }
 }

@@ -7,7 +7,8 @@ use std::{collections::HashMap, fmt, ops::Range};
 
 /// A pipeline file is written by hand: one larger than this is something else.
 const TEXT_BYTES_MAX: usize = 1 << 20;
-const DEPTH_MAX: usize = 64;
+/// The tree is read by recursion: so deep it fits the stack of any thread.
+const DEPTH_MAX: usize = 32;
 const NODES_MAX: usize = 200_000;
 const REPLAYED_EVENTS_MAX: usize = 100_000;
 
@@ -80,16 +81,15 @@ pub(crate) fn parse(text: &str, faults: &mut Collector<'_>) -> Option<Node> {
     if text.len() > TEXT_BYTES_MAX {
         faults.add(
             &(0..0),
-            format!("the file has {} bytes, more than the {TEXT_BYTES_MAX} a pipeline file may have", text.len()),
+            format!(
+                "the file has {} bytes, more than the {TEXT_BYTES_MAX} a pipeline file may have",
+                text.len()
+            ),
         );
         return None;
     }
     if text.trim().is_empty() {
-        faults.add_help(
-            &(0..0),
-            "the file is empty",
-            "start with `pipeline: NAME`, or let `tidemill init NAME` write a file to start from",
-        );
+        empty(faults);
         return None;
     }
     let options = serde_saphyr::options! {
@@ -105,6 +105,10 @@ pub(crate) fn parse(text: &str, faults: &mut Collector<'_>) -> Option<Node> {
         with_snippet: false,
     };
     match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options) {
+        Ok(Spanned { value: Raw::Null, .. }) => {
+            empty(faults);
+            None
+        }
         Ok(raw) => {
             let node = node(raw, text);
             duplicates(&node, faults);
@@ -117,23 +121,45 @@ pub(crate) fn parse(text: &str, faults: &mut Collector<'_>) -> Option<Node> {
     }
 }
 
+fn empty(faults: &mut Collector<'_>) {
+    let help = "start with `pipeline: NAME`, or let `tidemill init NAME` write a file to start from";
+    faults.add_help(&(0..0), "the file is empty", help);
+}
+
 fn unreadable(error: &serde_saphyr::Error, text: &str, faults: &mut Collector<'_>) {
-    use serde_saphyr::MessageFormatter;
+    use serde_saphyr::{Error as Yaml, MessageFormatter, budget::BudgetBreach};
     let span = error.location().map_or(0..0, |location| bytes(&location, text));
     let error = error.without_snippet();
-    match error {
-        serde_saphyr::Error::Budget { .. } => faults.add_help(
-            &span,
-            format!("the file is nested or repeated too much: {}", UserMessageFormatter.format_message(error)),
-            format!("a pipeline file may be {DEPTH_MAX} levels deep and have {NODES_MAX} values, aliases counted as what they stand for"),
+    let (message, help) = match error {
+        Yaml::Budget {
+            breach: BudgetBreach::Depth { .. },
+            ..
+        } => (
+            format!("the file is more than {DEPTH_MAX} levels deep"),
+            "no pipeline needs as many",
         ),
-        serde_saphyr::Error::MergeKeyNotAllowed { .. } => faults.add_help(
-            &span,
-            "merge keys (`<<`) are not part of a pipeline file",
+        Yaml::AliasReplayCounterOverflow { .. }
+        | Yaml::AliasReplayLimitExceeded { .. }
+        | Yaml::AliasExpansionLimitExceeded { .. }
+        | Yaml::AliasReplayStackDepthExceeded { .. } => (
+            "the aliases of the file stand for too much text".to_owned(),
+            "an alias (`*name`) counts as what it stands for, aliases in it included",
+        ),
+        Yaml::Budget { .. } => (
+            format!("the file is too large: {}", UserMessageFormatter.format_message(error)),
+            "split it into several pipelines",
+        ),
+        Yaml::MergeKeyNotAllowed { .. } => (
+            "merge keys (`<<`) are not part of a pipeline file".to_owned(),
             "write the keys out, or use an alias (`*name`) for a whole value",
         ),
-        _ => faults.add(&span, format!("this is not YAML: {}", UserMessageFormatter.format_message(error))),
-    }
+        Yaml::MultipleDocuments { .. } => (
+            "the file holds a second YAML document (after `---`)".to_owned(),
+            "write each pipeline into a file of its own",
+        ),
+        _ => return faults.add(&span, format!("this is not YAML: {}", UserMessageFormatter.format_message(error))),
+    };
+    faults.add_help(&span, message, help);
 }
 
 fn duplicates(node: &Node, faults: &mut Collector<'_>) {

@@ -43,6 +43,13 @@ impl<'a> At<'a> {
         self.node.entry(key).is_some()
     }
 
+    /// Whether `key` is written, and not as `false`.
+    pub(super) fn asks(self, key: &str) -> bool {
+        self.node
+            .entry(key)
+            .is_some_and(|entry| !matches!(entry.value.value, Value::Bool(false)))
+    }
+
     /// Whether `key` was not left out by a repair: if it is not there, nobody wrote it.
     pub(super) fn kept(self, key: &str) -> bool {
         !self.node.lost.iter().any(|lost| lost == key)

@@ -13,9 +13,14 @@ pub(super) fn check(endpoint: &Endpoint, api: &RestApi, at: At<'_>, faults: &mut
         used.by(value, at.get("headers").get(name), endpoint, at, faults);
     }
     source::headers(&endpoint.headers, at.get("headers"), faults);
+    source::params(&endpoint.params, at.get("params"), faults);
     if endpoint.path.to_string().contains("://") {
         let help = "the address stands in the source's `base_url`; an API at another address is another pipeline";
-        faults.add_help(&at.get("path").span(), "`path` is what comes after `base_url`, not an address", help);
+        faults.add_help(
+            &at.get("path").span(),
+            "`path` is what comes after `base_url`, not an address",
+            help,
+        );
     }
     if endpoint.pages_max == 0 {
         faults.add(&at.get("pages_max").span(), "`pages_max` must be 1 at least");
@@ -46,12 +51,19 @@ impl Used {
                     self.start = true;
                     if endpoint.incremental.is_none() && whole.kept("incremental") {
                         let help = "add `incremental: {cursor_path: …, type: …, initial_value: …}` to the endpoint";
-                        faults.add_help(&at.span(), "`{incremental.start_value}` is used, but the endpoint has no `incremental`", help);
+                        faults.add_help(
+                            &at.span(),
+                            "`{incremental.start_value}` is used, but the endpoint has no `incremental`",
+                            help,
+                        );
                     }
                 }
                 Variable::IncrementalEnd => {
                     self.end = true;
-                    let missing = endpoint.incremental.as_ref().is_none_or(|incremental| incremental.end_value.is_none());
+                    let missing = endpoint
+                        .incremental
+                        .as_ref()
+                        .is_none_or(|incremental| incremental.end_value.is_none());
                     if missing && whole.kept("incremental") && whole.get("incremental").kept("end_value") {
                         let help = "add `end_value: …` to the endpoint's `incremental`";
                         faults.add_help(&at.span(), "`{incremental.end_value}` is used, but there is no `end_value`", help);
@@ -81,7 +93,10 @@ fn one_value(path: &Path, key: &str, at: At<'_>, faults: &mut Collector<'_>) {
 
 fn plain_parent(path: &Path, key: &str, at: At<'_>, faults: &mut Collector<'_>) {
     if path.parent().is_some() {
-        faults.add(&at.span(), format!("`$parent` may stand in the `from` of a field only, not in `{key}`"));
+        faults.add(
+            &at.span(),
+            format!("`$parent` may stand in the `from` of a field only, not in `{key}`"),
+        );
     }
 }
 
@@ -90,25 +105,42 @@ fn paginator(paginator: &Paginator, endpoint: &Endpoint, api: &RestApi, at: At<'
     let name;
     match paginator {
         Paginator::SinglePage {} => name = "single_page",
-        Paginator::PageNumber { page_param, limit, limit_param, total_path, stop_on_short_page, .. } => {
+        Paginator::PageNumber {
+            page_param,
+            limit,
+            limit_param,
+            total_path,
+            stop_on_short_page,
+            ..
+        } => {
             name = "page_number";
             let at = at.get(name);
             parameters.push(("page_param", page_param));
             parameters.extend(limit_param.as_deref().map(|param| ("limit_param", param)));
             paging(*limit, total_path.as_ref(), at, faults);
-            let says = |key: &str| (key, at.get(key).key_span());
-            let (wanted, written) = if limit_param.is_some() { (true, says("limit_param")) } else { (*stop_on_short_page, says("stop_on_short_page")) };
-            if limit.is_none() && wanted && at.kept("limit") {
-                let help = "add `limit: …`, the number of records in a full page";
-                faults.add_help(&written.1, format!("`{}` needs `limit`", written.0), help);
+            for (key, wanted) in [("limit_param", limit_param.is_some()), ("stop_on_short_page", *stop_on_short_page)] {
+                if wanted && limit.is_none() && at.kept("limit") {
+                    let help = "add `limit: …`, the number of records in a full page";
+                    faults.add_help(&at.get(key).key_span(), format!("`{key}` needs `limit`"), help);
+                }
             }
         }
-        Paginator::Offset { limit, offset_param, limit_param, total_path, .. } => {
+        Paginator::Offset {
+            limit,
+            offset_param,
+            limit_param,
+            total_path,
+            ..
+        } => {
             name = "offset";
             parameters.extend([("offset_param", offset_param.as_str()), ("limit_param", limit_param.as_str())]);
             paging(Some(*limit), total_path.as_ref(), at.get(name), faults);
         }
-        Paginator::Cursor { cursor_path, cursor_param, has_more_path } => {
+        Paginator::Cursor {
+            cursor_path,
+            cursor_param,
+            has_more_path,
+        } => {
             name = "cursor";
             parameters.push(("cursor_param", cursor_param));
             one_value(cursor_path, "cursor_path", at.get(name).get("cursor_path"), faults);
@@ -150,7 +182,11 @@ fn sent_once(parameters: &[(&str, &str)], endpoint: &Endpoint, api: &RestApi, at
         }
         if endpoint.params.contains_key(*parameter) || api.params.contains_key(*parameter) {
             let help = format!("take `{parameter}` out of `params`, or name another parameter as `{key}`");
-            faults.add_help(&at.get(key).span(), format!("`{parameter}` is sent by the paginator and stands in `params` too"), help);
+            faults.add_help(
+                &at.get(key).span(),
+                format!("`{parameter}` is sent by the paginator and stands in `params` too"),
+                help,
+            );
         }
     }
 }
@@ -160,16 +196,33 @@ fn incremental(incremental: &Incremental, used: &Used, endpoint: At<'_>, faults:
     one_value(&incremental.cursor_path, "cursor_path", at.get("cursor_path"), faults);
     if incremental.kind == CursorType::Int && incremental.lag.is_some() {
         let help = "leave it out; ids that appear late need a cursor that is a time";
-        faults.add_help(&at.get("lag").span(), "`lag` is a length of time, but the cursor is a whole number", help);
+        faults.add_help(
+            &at.get("lag").span(),
+            "`lag` is a length of time, but the cursor is a whole number",
+            help,
+        );
     }
-    let requests_whole = ["path", "params", "headers"].iter().all(|key| endpoint.kept(key) && endpoint.get(key).whole());
+    let requests_whole = ["path", "params", "headers"]
+        .iter()
+        .all(|key| endpoint.kept(key) && endpoint.get(key).whole());
     if !used.start && requests_whole {
         let help = "send it: `params: {since: \"{incremental.start_value}\"}`, under the parameter's name at this API";
-        faults.add_help(&at.key_span(), "`{incremental.start_value}` is sent nowhere, so every run would fetch everything", help);
+        faults.add_help(
+            &at.key_span(),
+            "`{incremental.start_value}` is sent nowhere, so every run would fetch everything",
+            help,
+        );
     }
     if incremental.end_value.is_some() && !used.end && requests_whole {
         let help = "send it: `params: {until: \"{incremental.end_value}\"}`, under the parameter's name at this API";
-        faults.add_help(&at.get("end_value").span(), "`{incremental.end_value}` is sent nowhere, so nothing would end there", help);
+        faults.add_help(
+            &at.get("end_value").span(),
+            "`{incremental.end_value}` is sent nowhere, so nothing would end there",
+            help,
+        );
+    }
+    if !at.whole() {
+        return; // The type may be a stand-in for a wrong one.
     }
     let start = value::cursor(&incremental.initial_value, incremental.kind);
     if let Err(problem) = &start {

@@ -24,18 +24,28 @@ pub(super) fn check(file: &File, at: At<'_>, faults: &mut Collector<'_>) {
     match &file.format {
         Some(FileFormat::Csv(csv)) => self::csv(csv, at.get("csv"), faults),
         Some(FileFormat::Json(JsonFile { data_selector: Some(path) })) if path.parent().is_some() => {
-            faults.add(&at.get("json").get("data_selector").span(), "`$parent` may stand in the `from` of a field only");
+            faults.add(
+                &at.get("json").get("data_selector").span(),
+                "`$parent` may stand in the `from` of a field only",
+            );
         }
         _ => {}
     }
 }
 
 fn csv(csv: &Csv, at: At<'_>, faults: &mut Collector<'_>) {
-    let marks = [("delimiter", Some(csv.delimiter)), ("quote", Some(csv.quote)), ("comment", csv.comment)];
+    let marks = [
+        ("delimiter", Some(csv.delimiter)),
+        ("quote", Some(csv.quote)),
+        ("comment", csv.comment),
+    ];
     for (place, (key, mark)) in marks.iter().enumerate() {
         let Some(mark) = mark else { continue };
         if !mark.is_ascii() || matches!(mark, '\n' | '\r' | '\0') {
-            faults.add(&at.get(key).span(), format!("`{key}` must be one ASCII character that does not end a line"));
+            faults.add(
+                &at.get(key).span(),
+                format!("`{key}` must be one ASCII character that does not end a line"),
+            );
         }
         if let Some((other, _)) = marks.iter().take(place).find(|(_, other)| *other == Some(*mark)) {
             let written = if at.has(key) { key } else { other };

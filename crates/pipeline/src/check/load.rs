@@ -1,7 +1,7 @@
 //! How a resource's identity, disposition and indexes go together.
 
 use super::at::At;
-use crate::{Field, FieldType, Identity, Index, IndexKind, ItemType, Record, Resource, WriteDisposition, fault::Collector, shape};
+use crate::{Field, FieldType, Identity, Index, IndexKind, ItemType, Record, Resource, WriteDisposition, fault::Collector, suggest};
 use indexmap::IndexMap;
 
 pub(super) fn check(resource: &Resource, at: At<'_>, faults: &mut Collector<'_>) {
@@ -15,10 +15,20 @@ pub(super) fn check(resource: &Resource, at: At<'_>, faults: &mut Collector<'_>)
     }
     if load.write_disposition == WriteDisposition::Append && !resource.record.delete_when.is_empty() && disposition_known {
         let message = "`delete_when` has no effect with `write_disposition: append`: no record updates another's document";
-        faults.add_help(&at.get("record").get("delete_when").key_span(), message, "use `merge`, or drop the records with `filter`");
+        faults.add_help(
+            &at.get("record").get("delete_when").key_span(),
+            message,
+            "use `merge`, or drop the records with `filter`",
+        );
     }
     for (place, entry) in load.indexes.iter().enumerate() {
-        index(entry, &resource.record, at.get("record"), at_load.get("indexes").item(place), faults);
+        index(
+            entry,
+            &resource.record,
+            at.get("record"),
+            at_load.get("indexes").item(place),
+            faults,
+        );
     }
 }
 
@@ -74,8 +84,12 @@ fn index(index: &Index, record: &Record, at_record: At<'_>, at: At<'_>, faults: 
             continue;
         }
         let Some(field) = find(&record.fields, name) else {
-            let meant = shape::nearest(name, record.fields.keys().map(String::as_str)).map(shape::did_you_mean);
-            faults.note(&at.key_span(), format!("the index names `{name}`, which is not a field of the record"), meant);
+            let meant = suggest::nearest(name, record.fields.keys().map(String::as_str)).map(suggest::did_you_mean);
+            faults.note(
+                &at.key_span(),
+                format!("the index names `{name}`, which is not a field of the record"),
+                meant,
+            );
             continue;
         };
         if *kind == IndexKind::Sphere && field.kind != FieldType::GeoPoint {

@@ -104,6 +104,7 @@ fn checked(text: &str, faults: &mut Collector<'_>) -> Option<Pipeline> {
         }
         return None;
     };
+    faults.settle();
     let pipeline: Pipeline = typed(&node, faults)?;
     meaning(&pipeline, At::root(&node), faults);
     Some(pipeline)
@@ -113,6 +114,8 @@ fn checked(text: &str, faults: &mut Collector<'_>) -> Option<Pipeline> {
 fn typed<T: DeserializeOwned>(node: &Node, faults: &mut Collector<'_>) -> Option<T> {
     match T::deserialize(node) {
         Ok(value) => Some(value),
+        // What stands in for a wrong value may not do either; the wrong value was noted.
+        Err(_) if !faults.is_clean() => None,
         Err(TypedError { message, span }) => {
             faults.add(&span.unwrap_or_else(|| node.span.clone()), message);
             None
@@ -133,14 +136,20 @@ fn meaning(pipeline: &Pipeline, at: At<'_>, faults: &mut Collector<'_>) {
         let name = at.get("name").span();
         if let Some(first) = names.insert(&resource.name, name.clone()) {
             let line = faults.line(first.start);
-            faults.add(&name, format!("two resources are called `{}`; the first is on line {line}", resource.name));
+            faults.add(
+                &name,
+                format!("two resources are called `{}`; the first is on line {line}", resource.name),
+            );
         }
         let collection = at.get("load").get("collection").span();
         if let Some(first) = collections.insert(&resource.load.collection, collection.clone()) {
             let line = faults.line(first.start);
             faults.add_help(
                 &collection,
-                format!("two resources write the collection `{}`; the first is on line {line}", resource.load.collection),
+                format!(
+                    "two resources write the collection `{}`; the first is on line {line}",
+                    resource.load.collection
+                ),
                 "give each a collection of its own: one would take the other's documents for its own",
             );
         }
@@ -151,7 +160,11 @@ fn resource_meaning(resource: &Resource, source: &Source, at: At<'_>, faults: &m
     match source {
         Source::RestApi(api) => {
             if resource.file.is_some() {
-                faults.add_help(&at.get("file").key_span(), "`file` belongs to the source `files`; this one is `rest_api`", "write `endpoint`");
+                faults.add_help(
+                    &at.get("file").key_span(),
+                    "`file` belongs to the source `files`; this one is `rest_api`",
+                    "write `endpoint`",
+                );
             }
             if let Some(endpoint) = &resource.endpoint {
                 endpoint::check(endpoint, api, at.get("endpoint"), faults);
@@ -159,7 +172,11 @@ fn resource_meaning(resource: &Resource, source: &Source, at: At<'_>, faults: &m
         }
         Source::Files(_) => {
             if resource.endpoint.is_some() {
-                faults.add_help(&at.get("endpoint").key_span(), "`endpoint` belongs to the source `rest_api`; this one is `files`", "write `file: {path: …}`");
+                faults.add_help(
+                    &at.get("endpoint").key_span(),
+                    "`endpoint` belongs to the source `rest_api`; this one is `files`",
+                    "write `file: {path: …}`",
+                );
             }
             match &resource.file {
                 Some(file) => file::check(file, at.get("file"), faults),

@@ -15,6 +15,7 @@ fn rest_api(api: &RestApi, at: At<'_>, faults: &mut Collector<'_>) {
     base_url(&api.base_url, at.get("base_url"), faults);
     of_the_source(&api.base_url, at.get("base_url"), faults);
     headers(&api.headers, at.get("headers"), faults);
+    params(&api.params, at.get("params"), faults);
     for (name, value) in &api.params {
         of_the_source(value, at.get("params").get(name), faults);
     }
@@ -68,10 +69,20 @@ fn base_url(url: &Template, at: At<'_>, faults: &mut Collector<'_>) {
     }
     // The user may be text and the password a variable: `https://user:${secret:…}@host`.
     let ends_in_host = !rest.contains(['/', '?', '#']);
-    let later_at = ends_in_host && url.parts.iter().skip(1).any(|part| matches!(part, Part::Text(text) if text.split('/').next().unwrap_or_default().contains('@')));
+    let later_at = ends_in_host
+        && url
+            .parts
+            .iter()
+            .skip(1)
+            .any(|part| matches!(part, Part::Text(text) if text.split('/').next().unwrap_or_default().contains('@')));
     if host.contains('@') || later_at {
+        faults.hide(&at.span());
         let help = "write `auth: {basic: {username: …, password: \"${secret:name#field}\"}}`";
-        faults.add_help(&at.span(), "an address may not carry a user or password: it would stand in every log", help);
+        faults.add_help(
+            &at.span(),
+            "an address may not carry a user or password: it would stand in every log",
+            help,
+        );
     }
     if rest.contains('#') {
         faults.add(&at.span(), "an address that is asked for has no fragment (`#…`)");
@@ -88,7 +99,11 @@ fn of_the_source(template: &Template, at: At<'_>, faults: &mut Collector<'_>) {
             Variable::RunDate => "{run.date}",
         };
         let help = "write it in the resource's `endpoint` or `file`";
-        faults.add_help(&at.span(), format!("`{name}` differs from run to run, so it cannot stand under `source`"), help);
+        faults.add_help(
+            &at.span(),
+            format!("`{name}` differs from run to run, so it cannot stand under `source`"),
+            help,
+        );
     }
 }
 
@@ -98,9 +113,16 @@ pub(super) fn headers(headers: &IndexMap<String, Template>, at: At<'_>, faults: 
     for (name, value) in headers {
         let at = at.get(name);
         if !is_token(name) {
-            faults.add(&at.key_span(), format!("`{}` cannot be a header's name", crate::yaml::shortened(name)));
+            faults.add(
+                &at.key_span(),
+                format!("`{}` cannot be a header's name", crate::yaml::shortened(name)),
+            );
         }
-        if value.parts.iter().any(|part| matches!(part, Part::Text(text) if text.contains(|c: char| c.is_control() && c != '\t'))) {
+        if value
+            .parts
+            .iter()
+            .any(|part| matches!(part, Part::Text(text) if text.contains(|c: char| c.is_control() && c != '\t')))
+        {
             faults.add(&at.span(), "a header's value cannot hold line ends or control characters");
         }
         if CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()) && !holds_secret(value) {
@@ -109,11 +131,24 @@ pub(super) fn headers(headers: &IndexMap<String, Template>, at: At<'_>, faults: 
     }
 }
 
+/// Parameters that can only be credentials: in the open they would stand in every address that is kept or logged.
+pub(super) fn params(params: &IndexMap<String, Template>, at: At<'_>, faults: &mut Collector<'_>) {
+    const CREDENTIALS: [&str; 6] = ["api_key", "apikey", "api-key", "access_token", "password", "client_secret"];
+    for (name, value) in params {
+        if CREDENTIALS.contains(&name.to_ascii_lowercase().as_str()) && !holds_secret(value) {
+            literal_secret(&format!("the parameter `{name}`"), at.get(name), faults);
+        }
+    }
+}
+
 fn holds_secret(template: &Template) -> bool {
-    template.variables().any(|variable| matches!(variable, Variable::Env(_) | Variable::Secret { .. }))
+    template
+        .variables()
+        .any(|variable| matches!(variable, Variable::Env(_) | Variable::Secret { .. }))
 }
 
 fn literal_secret(what: &str, at: At<'_>, faults: &mut Collector<'_>) {
+    faults.hide(&at.span());
     let help = "write `\"${secret:name#field}\"` or `\"${env:NAME}\"` in its place, and change the secret: it may have been seen";
     faults.add_help(&at.span(), format!("{what} is a secret in the open"), help);
 }
@@ -160,9 +195,16 @@ fn limits(limits: &HttpLimits, at: At<'_>, faults: &mut Collector<'_>) {
     positive(!limits.timeouts.reply.0.is_zero(), timeouts.get("reply"), "`reply`");
     positive(limits.reply_size_max.0 > 0, at.get("reply_size_max"), "`reply_size_max`");
     let retries = at.get("retries");
-    positive(limits.retries.attempts_max > 0, retries.get("attempts_max"), "`attempts_max` counts the first request, so it");
+    positive(
+        limits.retries.attempts_max > 0,
+        retries.get("attempts_max"),
+        "`attempts_max` counts the first request, so it",
+    );
     if limits.retries.backoff > limits.retries.backoff_max {
-        let message = format!("`backoff` ({}) is longer than `backoff_max` ({})", limits.retries.backoff, limits.retries.backoff_max);
+        let message = format!(
+            "`backoff` ({}) is longer than `backoff_max` ({})",
+            limits.retries.backoff, limits.retries.backoff_max
+        );
         faults.add(&retries.get("backoff").span(), message);
     }
 }

@@ -171,6 +171,7 @@ pub struct Field {
 /// What a list holds: a type, or a field with its rules.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "always behind the box of `Field::of`")]
 pub enum ItemType {
     Type(FieldType),
     Field(Field),

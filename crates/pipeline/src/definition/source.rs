@@ -353,6 +353,29 @@ pub struct File {
     pub compression: Compression,
 }
 
+impl File {
+    /// The format that is written, else what the name of the file says (a variable in it is read as some text), else nothing.
+    pub fn format_or_guess(&self) -> Option<FileFormat> {
+        if self.format.is_some() {
+            return self.format.clone();
+        }
+        let name = self.path.render(|_| Ok::<_, std::convert::Infallible>(String::from("x"))).ok()?;
+        let name = name.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+        let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+        let (_, extension) = name.rsplit_once('.')?;
+        match extension {
+            "csv" => Some(FileFormat::Csv(Csv::default())),
+            "tsv" => Some(FileFormat::Csv(Csv {
+                delimiter: '\t',
+                ..Csv::default()
+            })),
+            "ndjson" | "jsonl" => Some(FileFormat::Ndjson(Ndjson {})),
+            "json" => Some(FileFormat::Json(JsonFile::default())),
+            _ => None,
+        }
+    }
+}
+
 /// How a file is written. One key names the format.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -2,12 +2,16 @@
 //!
 //! The walk gives back the tree with what is meant in place of what is misspelt, and without what is wrong, so that later checks can go on.
 
+mod keywords;
+
 use crate::{
     fault::Collector,
     later::later,
+    suggest::{did_you_mean, nearest, one_of},
     syntax,
     yaml::{Entry, Node, Value as Yaml},
 };
+use keywords::{Resolved, accepts, expected, kinds, out_of_range, required, resolve, section, stand_in, words};
 use serde_json::{Map, Value};
 use std::ops::Range;
 
@@ -34,13 +38,6 @@ struct Place {
 struct Walker<'a, 't> {
     root: &'a Value,
     faults: &'a mut Collector<'t>,
-}
-
-/// A schema without `$ref`, and the name it had.
-#[derive(Clone, Copy)]
-struct Resolved<'a> {
-    schema: &'a Value,
-    name: &'a str,
 }
 
 impl<'a> Walker<'a, '_> {
@@ -82,7 +79,10 @@ impl<'a> Walker<'a, '_> {
 
     /// One of a set of words or numbers.
     fn word(&mut self, words: &[&'a Value], within: &str, node: &Node, place: &Place) -> Option<Node> {
-        let texts: Vec<String> = words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
+        let texts: Vec<String> = words
+            .iter()
+            .map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned))
+            .collect();
         let written = match &node.value {
             Yaml::Text(text) if words.iter().any(|word| word.as_str() == Some(text)) => return Some(node.clone()),
             Yaml::Integer(number) if words.iter().any(|word| word.as_i64() == Some(*number)) => return Some(node.clone()),
@@ -112,15 +112,31 @@ impl<'a> Walker<'a, '_> {
         }
         let Yaml::Map(entries) = &node.value else {
             let help = match &node.value {
-                Yaml::Text(text) if names.contains(text) => Some(format!("write `{{{text}: {{}}}}`, with its keys between the inner braces")),
-                Yaml::Text(text) => nearest(text, names.iter().map(String::as_str)).map(|meant| format!("did you mean `{{{meant}: {{}}}}`?")),
+                Yaml::Text(text) if names.contains(text) => {
+                    Some(format!("write `{{{text}: {{}}}}`, with its keys between the inner braces"))
+                }
+                Yaml::Text(text) => {
+                    nearest(text, names.iter().map(String::as_str)).map(|meant| format!("did you mean `{{{meant}: {{}}}}`?"))
+                }
                 _ => None,
             };
             let span = self.span_of(node, place);
             let message = match &node.value {
                 Yaml::Text(text) if later(text, name).is_some() => format!("`{text}` ({}) is not available yet", later(text, name)?),
-                _ => format!("{} must be a mapping with one key, {}, not {}", place.entry, one_of(&names), node.what()),
+                // A secret may have been written right here.
+                Yaml::Text(_) if name == "Auth" => {
+                    format!("{} must be a mapping with one key, {}, not a text", place.entry, one_of(&names))
+                }
+                _ => format!(
+                    "{} must be a mapping with one key, {}, not {}",
+                    place.entry,
+                    one_of(&names),
+                    node.what()
+                ),
             };
+            if name == "Auth" {
+                self.faults.hide(&span);
+            }
             self.faults.note(&span, message, help);
             return None;
         };
@@ -132,14 +148,21 @@ impl<'a> Walker<'a, '_> {
         };
         match named.as_slice() {
             [_] => Some(map),
-            [] if !map.lost.is_empty() => None,
+            // What was written in its place was noted.
+            [] if !map.lost.is_empty() || entries.iter().any(|entry| !properties.contains_key(&entry.key)) => None,
             [] => {
                 let also = if beside > 0 { " beside it" } else { "" };
-                self.faults.add(&place.span, format!("{} needs one of the keys {}{also}", place.owner, one_of(&names)));
+                self.faults.add(
+                    &place.span,
+                    format!("{} needs one of the keys {}{also}", place.owner, one_of(&names)),
+                );
                 None
             }
             [first, second, ..] => {
-                let message = format!("{} takes one of these keys, not both `{}` and `{}`", place.owner, first.key, second.key);
+                let message = format!(
+                    "{} takes one of these keys, not both `{}` and `{}`",
+                    place.owner, first.key, second.key
+                );
                 self.faults.add(&second.key_span, message);
                 None
             }
@@ -154,7 +177,10 @@ impl<'a> Walker<'a, '_> {
     }
 
     /// The entries of a mapping: known ones by their schema, others by `others` if the mapping is open.
-    #[allow(clippy::too_many_arguments, reason = "one call for the two kinds of mapping; a struct would be made to be taken apart")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one call for the two kinds of mapping; a struct would be made to be taken apart"
+    )]
     fn entries(
         &mut self,
         properties: &Map<String, Value>,
@@ -179,12 +205,23 @@ impl<'a> Walker<'a, '_> {
             };
             let place = entry_place(&entry, resolve(self.root, schema).name);
             // The properties of variants are put together for the walk, so they live shorter than the schema.
-            let value = Walker { root: self.root, faults: self.faults }.value(schema, &entry.value, &place);
+            let value = Walker {
+                root: self.root,
+                faults: self.faults,
+            }
+            .value(schema, &entry.value, &place);
+            let twice = kept.iter().any(|other: &Entry| other.key == entry.key) || lost.contains(&entry.key);
             match value {
+                _ if twice => {} // Noted when the file was read; the first one stands.
                 Some(value) => kept.push(Entry { value, ..entry }),
                 None => {
-                    whole &= !required.contains(&entry.key.as_str());
-                    lost.push(entry.key);
+                    lost.push(entry.key.clone());
+                    if required.contains(&entry.key.as_str()) {
+                        match stand_in(self.root, schema, &entry.value) {
+                            Some(value) => kept.push(Entry { value, ..entry }),
+                            None => whole = false,
+                        }
+                    }
                 }
             }
         }
@@ -193,7 +230,8 @@ impl<'a> Walker<'a, '_> {
                 whole = false;
                 let meaning = properties.get(*key).and_then(|schema| schema.get("description")?.as_str());
                 let help = meaning.map(|meaning| format!("`{key}`: {meaning}"));
-                self.faults.note(&place.span, format!("{} needs the key `{key}`", place.owner), help);
+                self.faults
+                    .note(&place.span, format!("{} needs the key `{key}`", place.owner), help);
             }
         }
         whole.then(|| Node {
@@ -204,10 +242,18 @@ impl<'a> Walker<'a, '_> {
     }
 
     /// Notes a key that is not one of the mapping's; the key that was meant, if that is clear and not there too.
-    fn unknown_key(&mut self, properties: &Map<String, Value>, within: &str, entry: &Entry, place: &Place, beside: &[Entry]) -> Option<String> {
+    fn unknown_key(
+        &mut self,
+        properties: &Map<String, Value>,
+        within: &str,
+        entry: &Entry,
+        place: &Place,
+        beside: &[Entry],
+    ) -> Option<String> {
         let key = crate::yaml::shortened(&entry.key);
         if let Some(meaning) = later(&entry.key, within) {
-            self.faults.add(&entry.key_span, format!("`{key}` ({meaning}) is not available yet"));
+            self.faults
+                .add(&entry.key_span, format!("`{key}` ({meaning}) is not available yet"));
             return None;
         }
         let free = |name: &&String| !beside.iter().any(|other| other.key == **name);
@@ -222,7 +268,8 @@ impl<'a> Walker<'a, '_> {
                 }
             }),
         };
-        self.faults.add_help(&entry.key_span, format!("`{key}` is not a key of {}", place.owner), help);
+        self.faults
+            .add_help(&entry.key_span, format!("`{key}` is not a key of {}", place.owner), help);
         meant.map(str::to_owned)
     }
 
@@ -287,7 +334,8 @@ impl<'a> Walker<'a, '_> {
         match syntax::check(format, &text) {
             Ok(()) => Some(node.clone()),
             Err(problem) => {
-                self.faults.note(&node.span, format!("{}: {}", place.entry, problem.message), problem.help);
+                self.faults
+                    .note(&node.span, format!("{}: {}", place.entry, problem.message), problem.help);
                 None
             }
         }
@@ -301,11 +349,14 @@ impl<'a> Walker<'a, '_> {
                 true => "write `{}` if it has no keys of its own, or leave the key out",
                 false => "give it a value or leave the key out",
             };
-            self.faults.add_help(&span, format!("{} has no value: it must be {expected}", place.entry), help);
+            self.faults
+                .add_help(&span, format!("{} has no value: it must be {expected}", place.entry), help);
             return;
         }
         let help = match &node.value {
-            Yaml::Integer(_) | Yaml::Float(..) | Yaml::Bool(_) | Yaml::Beyond if kinds(schema).contains(&"string") => {
+            Yaml::Integer(_) | Yaml::Float(..) | Yaml::Bool(_) | Yaml::Beyond
+                if kinds(schema) == ["string"] && schema.get("format").is_none() =>
+            {
                 Some("put it in quotes to make it a text".to_owned())
             }
             Yaml::Text(text) if kinds(schema).contains(&"boolean") => match text.to_lowercase().as_str() {
@@ -316,10 +367,14 @@ impl<'a> Walker<'a, '_> {
             Yaml::Text(text) if expected.contains("number") && text.trim().parse::<f64>().is_ok() => {
                 Some(format!("write it without quotes: `{}`", text.trim()))
             }
-            Yaml::Text(text) if kinds(schema).contains(&"array") => Some(format!("write it as a list: `[{}]`", crate::yaml::shortened(text))),
+            Yaml::Text(text) if place.owner.starts_with("the field") => Some(format!("write `{{type: {}}}`", crate::yaml::shortened(text))),
+            Yaml::Text(text) if kinds(schema).contains(&"array") => {
+                Some(format!("write it as a list: `[{}]`", crate::yaml::shortened(text)))
+            }
             _ => None,
         };
-        self.faults.note(&span, format!("{} must be {expected}, not {}", place.entry, node.what()), help);
+        self.faults
+            .note(&span, format!("{} must be {expected}, not {}", place.entry, node.what()), help);
     }
 
     /// A scalar is underlined itself; of a mapping, a list or nothing, the key.
@@ -329,18 +384,6 @@ impl<'a> Walker<'a, '_> {
             _ => node.span.clone(),
         }
     }
-}
-
-fn resolve<'a>(root: &'a Value, mut schema: &'a Value) -> Resolved<'a> {
-    let mut name = "Pipeline";
-    while let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
-        let key = reference.rsplit('/').next().unwrap_or_default();
-        let Some(definition) = root.get("$defs").and_then(|definitions| definitions.get(key)) else {
-            break;
-        };
-        (schema, name) = (definition, key);
-    }
-    Resolved { schema, name }
 }
 
 fn entry_place(entry: &Entry, kind: &str) -> Place {
@@ -361,131 +404,4 @@ pub(crate) fn first_key(node: &Node) -> Range<usize> {
         Yaml::Map(entries) => entries.first().map_or(node.span.clone(), |entry| entry.key_span.clone()),
         _ => node.span.clone(),
     }
-}
-
-/// What a section is called in a file.
-fn section(definition: &str) -> Option<&'static str> {
-    Some(match definition {
-        "RestApi" => "source.rest_api",
-        "Files" => "source.files",
-        "Resource" => "resources[]",
-        "Endpoint" => "endpoint",
-        "Incremental" => "endpoint.incremental",
-        "File" => "file",
-        "Csv" => "file.format.csv",
-        "Record" => "record",
-        "Field" => "record.fields.NAME",
-        "Load" => "load",
-        "Index" => "load.indexes[]",
-        "Retries" => "source.….retries",
-        "Timeouts" => "source.….timeouts",
-        "RateLimit" => "source.….rate_limit",
-        _ => return None,
-    })
-}
-
-fn required(schema: &Value) -> Vec<&str> {
-    let keys = schema.get("required").and_then(Value::as_array);
-    keys.into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
-/// The values of an enumeration.
-fn words(schema: &Value) -> Option<Vec<&Value>> {
-    if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-        return Some(words.iter().collect());
-    }
-    let choices = schema.get("oneOf").and_then(Value::as_array)?;
-    choices.iter().map(|choice| choice.get("const")).collect()
-}
-
-fn kinds(schema: &Value) -> Vec<&str> {
-    match schema.get("type") {
-        Some(Value::String(kind)) => vec![kind],
-        Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// Whether the value is of a kind that the schema takes, whatever its content.
-fn accepts(schema: &Value, node: &Node) -> bool {
-    if words(schema).is_some() {
-        return matches!(node.value, Yaml::Text(_) | Yaml::Integer(_));
-    }
-    kinds(schema).into_iter().any(|kind| match &node.value {
-        Yaml::Null => kind == "null",
-        Yaml::Bool(_) => kind == "boolean",
-        Yaml::Integer(_) | Yaml::Beyond => kind == "integer" || kind == "number",
-        Yaml::Float(..) => kind == "number",
-        Yaml::Text(_) => kind == "string",
-        Yaml::List(_) => kind == "array",
-        Yaml::Map(_) => kind == "object",
-    })
-}
-
-/// What a schema takes, in words.
-fn expected(root: &Value, schema: &Value) -> String {
-    let schema = resolve(root, schema).schema;
-    if let Some(choices) = schema.get("anyOf").and_then(Value::as_array) {
-        let mut texts: Vec<String> = choices.iter().map(|choice| expected(root, choice)).collect();
-        texts.dedup();
-        return texts.join(" or ");
-    }
-    if let Some(words) = words(schema) {
-        let words: Vec<String> = words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
-        return one_of(&words);
-    }
-    if let Some(format) = schema.get("format").and_then(Value::as_str).and_then(syntax::expected) {
-        return format.to_owned();
-    }
-    let texts: Vec<&str> = kinds(schema)
-        .into_iter()
-        .map(|kind| match kind {
-            "string" => "text",
-            "integer" => "a whole number",
-            "number" => "a number",
-            "boolean" => "`true` or `false`",
-            "array" => "a list",
-            _ => "a mapping",
-        })
-        .collect();
-    texts.join(" or ")
-}
-
-fn out_of_range(schema: &Value, number: i64) -> Option<String> {
-    let format = schema.get("format").and_then(Value::as_str);
-    let minimum = schema.get("minimum").and_then(Value::as_i64);
-    let maximum = match format {
-        Some("uint32") => Some(i64::from(u32::MAX)),
-        _ => schema.get("maximum").and_then(Value::as_i64),
-    };
-    if let Some(minimum) = minimum.filter(|minimum| number < *minimum) {
-        return Some(format!("must be {minimum} at least, not {number}"));
-    }
-    let maximum = maximum.filter(|maximum| number > *maximum)?;
-    Some(format!("must be {maximum} at most, not {number}"))
-}
-
-/// "`a`, `b` or `c`".
-pub(crate) fn one_of(words: &[String]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match quoted.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => "nothing".into(),
-    }
-}
-
-pub(crate) fn did_you_mean(word: &str) -> String {
-    format!("did you mean `{word}`?")
-}
-
-/// The word that was probably meant: at most a third of its letters wrong.
-pub(crate) fn nearest<'w>(written: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let written: String = written.chars().take(64).map(|c| if c == '-' || c == ' ' { '_' } else { c.to_ascii_lowercase() }).collect();
-    let length = written.chars().count();
-    words
-        .map(|word| (strsim::damerau_levenshtein(&written, &word.to_ascii_lowercase()), word))
-        .filter(|(distance, word)| *distance <= (length.max(word.chars().count()) / 3).max(1) && *distance < length)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
 }

@@ -1,0 +1,26 @@
+//! What this process has used so far, as Linux tells it.
+
+use anyhow::{Context, Result};
+
+/// The kernel counts processor time in hundredths of a second for user space, whatever its own tick.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Processor time and peak memory of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    pub cpu_seconds: f64,
+    pub peak_megabytes: f64,
+}
+
+/// User and system time of this process, and the peak of its resident memory.
+pub fn of_this_process() -> Result<Usage> {
+    let stat = std::fs::read_to_string("/proc/self/stat").context("this bench needs Linux: it reads /proc")?;
+    let after_name = stat.rsplit_once(')').context("no name in /proc/self/stat")?.1;
+    let mut fields = after_name.split_whitespace().skip(11);
+    let mut ticks = || -> Result<f64> { Ok(fields.next().context("too few fields in /proc/self/stat")?.parse()?) };
+    let cpu_seconds = (ticks()? + ticks()?) / TICKS_PER_SECOND;
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc/self/status")?;
+    let kilobytes: f64 = peak.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(Usage { cpu_seconds, peak_megabytes: kilobytes / 1024.0 })
+}

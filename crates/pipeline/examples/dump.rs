@@ -1,1 +1,0 @@
-fn main(){ println!("{}", serde_json::to_string_pretty(&pipeline::schema::schema()).unwrap()); }

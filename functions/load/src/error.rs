@@ -1,0 +1,46 @@
+//! What can go wrong while loading, and what happens next.
+
+use documents::DocumentsError;
+use lake::{DefinitionError, StoreError};
+use ledger::{Interrupted, LedgerError, LoadTally, Next};
+
+/// Why a clean object was not loaded. Nothing is lost: it stays in `clean/`, and can be loaded again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("could not load: the lake")]
+    Store(#[from] StoreError),
+    #[error("could not load: the ledger")]
+    Ledger(#[from] LedgerError),
+    #[error("could not load: the store of documents")]
+    Documents(#[from] DocumentsError),
+    #[error("could not load: the pipeline's definition")]
+    Definition(#[from] DefinitionError),
+    #[error("`{object}` holds a document that is not BSON: it is damaged; clean its raw object again with `tidemill replay`")]
+    NotBson { object: String, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("`{object}` is of the resource `{resource}`, which its own definition does not have: it is damaged")]
+    UnknownResource { object: String, resource: String },
+    /// Law 4: a batch that does not add up fails.
+    #[error("the numbers of `{object}` do not add up ({tally:?}): this is a bug of Tidemill; nothing was recorded")]
+    Unbalanced { object: String, tally: LoadTally },
+    #[error("the ledger keeps a fact of another stage for `{object}`: it is damaged")]
+    WrongFact { object: String },
+    /// The object came before what `clean` recorded of it.
+    #[error("`{object}` completes its run, but `clean` has not recorded all of it yet: try again")]
+    CleanFactsMissing { object: String },
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+impl Error {
+    /// What happens next.
+    pub fn next(&self) -> Next {
+        match self {
+            Error::Store(StoreError::Io { .. }) | Error::Interrupted(_) | Error::CleanFactsMissing { .. } => Next::Retry,
+            Error::Ledger(LedgerError::Unavailable { .. }) | Error::Documents(DocumentsError::Unavailable { .. }) => Next::Retry,
+            Error::Definition(DefinitionError::Store { source: StoreError::Io { .. }, .. }) => Next::Retry,
+            Error::Ledger(LedgerError::LeaseLost { .. }) => Next::Alarm,
+            Error::Store(_) | Error::Ledger(_) | Error::Documents(_) | Error::Definition(_) => Next::Alarm,
+            Error::NotBson { .. } | Error::UnknownResource { .. } | Error::Unbalanced { .. } | Error::WrongFact { .. } => Next::Alarm,
+        }
+    }
+}
