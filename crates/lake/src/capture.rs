@@ -1,6 +1,7 @@
 //! Captures: what came over the wire, a line of JSON each. `zstdcat`, DuckDB and Athena read them.
 //!
-//! `{"at": ms, "url": …, "status": …, "content_type": …, "piece": …, "form": …, "body": …}`, in this order; what is not known is left out.
+//! `{"at": ms, "url": …, "status": …, "content_type": …, "piece": …, "form": …, "body": …}`, in this order; what is not known
+//! is left out.
 //!
 //! `form` is `json`, `text` or `base64`, and tells what the body alone can't: a reply may itself be a JSON string, which is not
 //! the same as text, or the JSON object `{"base64": "…"}`, which is not the same as bytes.
@@ -114,22 +115,20 @@ pub fn write_capture(line: &mut Vec<u8>, head: &CaptureHead<'_>, body: &[u8], fo
 }
 
 fn write_body(line: &mut Vec<u8>, body: &[u8], form: BodyForm) {
-    let text = match form {
-        BodyForm::Json { line_breaks } => return write_json(line, body, line_breaks),
-        BodyForm::Text | BodyForm::Auto => std::str::from_utf8(body),
+    if let BodyForm::Json { line_breaks } = form {
+        return write_json(line, body, line_breaks);
+    }
+    let Ok(text) = std::str::from_utf8(body) else {
+        line.extend_from_slice(b",\"form\":\"base64\",\"body\":{\"base64\":\"");
+        line.extend_from_slice(BASE64.encode(body).as_bytes());
+        return line.extend_from_slice(b"\"}");
     };
-    match text {
-        Ok(text) => match (form, json_line_breaks(text)) {
-            (BodyForm::Auto, Some(line_breaks)) => write_json(line, body, line_breaks),
-            _ => {
-                line.extend_from_slice(b",\"form\":\"text\",\"body\":");
-                json::write_string(line, text);
-            }
-        },
-        Err(_) => {
-            line.extend_from_slice(b",\"form\":\"base64\",\"body\":{\"base64\":\"");
-            line.extend_from_slice(BASE64.encode(body).as_bytes());
-            line.extend_from_slice(b"\"}");
+    let json = if form == BodyForm::Auto { json_line_breaks(text) } else { None };
+    match json {
+        Some(line_breaks) => write_json(line, body, line_breaks),
+        None => {
+            line.extend_from_slice(b",\"form\":\"text\",\"body\":");
+            json::write_string(line, text);
         }
     }
 }
@@ -233,7 +232,9 @@ fn body<'a>(scanner: &mut Scanner<'a>, form: Option<&str>) -> Result<Body<'a>, C
                 return Err(problem("expected `base64` in `body`"));
             }
             let text = string(scanner, "base64")?;
-            let bytes = BASE64.decode(text.as_bytes()).map_err(|error| problem(format!("`base64`: {error}")))?;
+            let bytes = BASE64
+                .decode(text.as_bytes())
+                .map_err(|error| problem(format!("`base64`: {error}")))?;
             match scanner.next_key(&mut first)? {
                 None => Ok(Body::Bytes(bytes)),
                 Some(_) => Err(problem("expected only `base64` in `body`")),
@@ -260,7 +261,11 @@ fn piece<'a>(scanner: &mut Scanner<'a>) -> Result<Piece<'a>, CaptureError> {
 
 fn number<T: FromStr>(scanner: &mut Scanner<'_>, key: &str) -> Result<T, CaptureError> {
     let value = scanner.skip_value()?;
-    let number = if value.kind == Kind::Number { value.text.parse().ok() } else { None };
+    let number = if value.kind == Kind::Number {
+        value.text.parse().ok()
+    } else {
+        None
+    };
     number.ok_or_else(|| problem(format!("`{key}`: expected a whole number in its range")))
 }
 

@@ -1,6 +1,6 @@
 //! What a clean object says of itself.
 
-use crate::{Metadata, StoreError};
+use crate::{Key, Metadata, StoreError};
 
 /// The definition a clean object was made under; for the marker of a `replace` run, the number of its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,10 @@ pub struct CleanMetadata {
 
 impl CleanMetadata {
     pub fn to_metadata(&self) -> Metadata {
-        let mut metadata = Metadata::from([("definition".into(), self.definition.clone()), ("generation".into(), self.generation.to_string())]);
+        let mut metadata = Metadata::from([
+            ("definition".into(), self.definition.clone()),
+            ("generation".into(), self.generation.to_string()),
+        ]);
         if let Some(parts) = self.parts {
             metadata.insert("parts".into(), parts.to_string());
         }
@@ -22,9 +25,17 @@ impl CleanMetadata {
     }
 
     /// Reads it back; `key` is for the error.
-    pub fn from_metadata(key: &str, metadata: &Metadata) -> Result<CleanMetadata, StoreError> {
-        let damaged = |what: &str| StoreError::Damaged { key: key.to_owned(), problem: format!("its metadata has no good `{what}`") };
-        let number = |what: &str| metadata.get(what).map(|text| text.parse::<u32>().map_err(|_| damaged(what))).transpose();
+    pub fn from_metadata(key: &Key, metadata: &Metadata) -> Result<CleanMetadata, StoreError> {
+        let damaged = |what: &str| StoreError::Damaged {
+            key: key.to_string(),
+            problem: format!("its metadata has no good `{what}`"),
+        };
+        let number = |what: &str| {
+            metadata
+                .get(what)
+                .map(|text| text.parse::<u32>().map_err(|_| damaged(what)))
+                .transpose()
+        };
         Ok(CleanMetadata {
             definition: metadata.get("definition").cloned().ok_or_else(|| damaged("definition"))?,
             generation: number("generation")?.ok_or_else(|| damaged("generation"))?,

@@ -32,21 +32,36 @@ pub enum DefinitionError {
 
 impl Definitions {
     pub fn new(store: Arc<dyn Store>) -> Definitions {
-        Definitions { store, kept: Mutex::new(HashMap::new()) }
+        Definitions {
+            store,
+            kept: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Publishes a pipeline file that has been checked. Published already, it stays as it is: its key is its hash.
     pub async fn publish(&self, checked: Arc<Checked>, text: &str) -> Result<(), DefinitionError> {
-        let key = DefinitionKey { pipeline: checked.pipeline.pipeline.clone(), hash: checked.hash.to_string() };
-        let written = self.store.put_new(&key.key(), &Metadata::new(), Bytes::copy_from_slice(text.as_bytes())).await;
-        written.map_err(|source| DefinitionError::Store { key: key.key().to_string(), source })?;
+        let key = DefinitionKey {
+            pipeline: checked.pipeline.pipeline.clone(),
+            hash: checked.hash.to_string(),
+        };
+        let written = self
+            .store
+            .put_new(&key.key(), &Metadata::new(), Bytes::copy_from_slice(text.as_bytes()))
+            .await;
+        written.map_err(|source| DefinitionError::Store {
+            key: key.key().to_string(),
+            source,
+        })?;
         self.keep(key, checked);
         Ok(())
     }
 
     /// The definition of `pipeline` with this hash (64 hexadecimal digits).
     pub async fn get(&self, pipeline: &Name, hash: &str) -> Result<Arc<Checked>, DefinitionError> {
-        let key = DefinitionKey { pipeline: pipeline.clone(), hash: hash.to_owned() };
+        let key = DefinitionKey {
+            pipeline: pipeline.clone(),
+            hash: hash.to_owned(),
+        };
         if let Some(checked) = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(checked.clone());
         }
@@ -54,7 +69,10 @@ impl Definitions {
         let name = key.key().to_string();
         let checked = pipeline::check(&name, &text).map_err(|source| DefinitionError::Refused { key: name.clone(), source })?;
         if checked.hash.as_str() != hash || checked.pipeline.pipeline != *pipeline {
-            return Err(DefinitionError::Damaged { key: name, problem: "its text is not what its key says" });
+            return Err(DefinitionError::Damaged {
+                key: name,
+                problem: "its text is not what its key says",
+            });
         }
         let checked = Arc::new(checked);
         self.keep(key, checked.clone());
@@ -62,8 +80,14 @@ impl Definitions {
     }
 
     async fn read(&self, key: &DefinitionKey) -> Result<String, DefinitionError> {
-        let failed = |source| DefinitionError::Store { key: key.key().to_string(), source };
-        let damaged = |problem| DefinitionError::Damaged { key: key.key().to_string(), problem };
+        let failed = |source| DefinitionError::Store {
+            key: key.key().to_string(),
+            source,
+        };
+        let damaged = |problem| DefinitionError::Damaged {
+            key: key.key().to_string(),
+            problem,
+        };
         let mut object = self.store.get(&key.key()).await.map_err(failed)?;
         let mut bytes = Vec::new();
         while let Some(chunk) = object.body.next().await.map_err(failed)? {

@@ -264,3 +264,6 @@ fn raw_key(pipeline: &str, resource: &str, run: &str, stem: Option<&str>) -> Opt
         part,
     })
 }
+
+#[cfg(test)]
+mod tests;

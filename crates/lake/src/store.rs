@@ -23,7 +23,7 @@ pub trait ChunkStream: Send {
     async fn next(&mut self) -> Result<Option<Bytes>, StoreError>;
 }
 
-/// An object being written: nothing is seen of it until `finish`.
+/// An object being written: nothing is seen of it until `finish`. After an error it can only be dropped.
 #[async_trait]
 pub trait Upload: Send {
     async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError>;

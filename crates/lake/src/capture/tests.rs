@@ -27,8 +27,7 @@ fn check(body: &[u8], form: BodyForm, expected: &Body<'_>) {
     assert!(!line.contains('\n'), "{line}");
     assert_eq!(&Capture::parse(&line).unwrap().body, expected, "{line}");
     assert_eq!(&Capture::parse_head(&line).unwrap().body, expected, "{line}");
-    let read_by_others: serde_json::Value = serde_json::from_str(&line).unwrap();
-    assert_eq!(read_by_others["status"], 200);
+    serde_json::from_str::<serde::de::IgnoredAny>(&line).unwrap();
 }
 
 fn auto(body: &str, expected: &Body<'_>) {
@@ -51,7 +50,10 @@ fn a_line_looks_like_this() {
     assert_eq!(std::str::from_utf8(&line).unwrap(), format!("{text}\n"));
     let read = Capture::parse(text).unwrap();
     assert_eq!(read.piece, head.piece);
-    assert_eq!((read.at_ms, &*read.url, read.content_type.as_deref()), (head.at_ms, head.url, head.content_type));
+    assert_eq!(
+        (read.at_ms, &*read.url, read.content_type.as_deref()),
+        (head.at_ms, head.url, head.content_type)
+    );
 }
 
 #[test]
@@ -132,7 +134,8 @@ proptest! {
             Body::Text(text) => text.as_bytes().to_vec(),
             Body::Bytes(bytes) => bytes,
         };
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&body).is_ok() {
+        let text = std::str::from_utf8(&body).ok();
+        if text.is_some_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()) {
             let value = String::from_utf8(body).unwrap().replace(['\n', '\r'], "");
             prop_assert_eq!(came_back, value.trim().as_bytes());
         } else {

@@ -118,7 +118,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut escaped = false;
         match kind {
-            Kind::String => escaped = self.string()?.escaped,
+            Kind::String => escaped = self.skip_string()?,
             Kind::Number => self.number()?,
             Kind::Object | Kind::List => self.container(kind == Kind::Object)?,
             Kind::True => self.word("true")?,
@@ -233,7 +233,7 @@ impl<'a> Scanner<'a> {
                 if self.space() != Some(b'"') {
                     return Err(self.fault("a key in quotes"));
                 }
-                self.string()?;
+                self.skip_string()?;
                 self.colon()?;
             }
             match self.peek()? {
@@ -243,9 +243,7 @@ impl<'a> Scanner<'a> {
                     self.open(if in_object { b'{' } else { b'[' }, "a value")?;
                     first = true;
                 }
-                Kind::String => {
-                    self.string()?;
-                }
+                Kind::String => _ = self.skip_string()?,
                 Kind::Number => self.number()?,
                 Kind::True => self.word("true")?,
                 Kind::False => self.word("false")?,
@@ -254,27 +252,33 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes over a string whose opening quote is next.
+    /// Reads a string whose opening quote is next.
     #[inline]
     fn string(&mut self) -> Result<RawString<'a>, Fault> {
+        let start = self.at + 1;
+        let escaped = self.skip_string()?;
+        let inner = self.text.get(start..self.at - 1).unwrap_or_default();
+        Ok(RawString { inner, escaped })
+    }
+
+    /// Passes over a string whose opening quote is next, and says whether it holds a backslash.
+    #[inline]
+    fn skip_string(&mut self) -> Result<bool, Fault> {
         let bytes = self.text.as_bytes();
         self.at += 1;
-        let start = self.at;
         let mut escaped = false;
         loop {
             self.at += plain_prefix(bytes.get(self.at..).unwrap_or_default());
             match bytes.get(self.at) {
                 Some(b'"') => {
-                    let inner = self.since(start);
                     self.at += 1;
-                    return Ok(RawString { inner, escaped });
+                    return Ok(escaped);
                 }
                 Some(b'\\') => {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(0..=0x1f) => return Err(self.fault("no control character in a string")),
-                Some(_) => self.at += 1,
+                Some(_) => return Err(self.fault("no control character in a string")),
                 None => return Err(self.fault("the closing quote of a string")),
             }
         }
@@ -322,11 +326,10 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn digits(&mut self) -> Result<(), Fault> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.byte() {
-            self.at += 1;
-        }
-        if self.at == start { Err(self.fault("a digit")) } else { Ok(()) }
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        self.at += digits;
+        if digits == 0 { Err(self.fault("a digit")) } else { Ok(()) }
     }
 
     #[inline]
