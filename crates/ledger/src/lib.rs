@@ -1,15 +1,28 @@
 //! What has been done and what is owed: runs, facts, cursors, leases. The rules are pure; `ledger` is the port that keeps them.
 
+pub mod conservation;
 pub mod cursor;
+pub mod definition;
 pub mod fact;
 pub mod lease;
+pub mod model;
+pub mod next;
 pub mod port;
 pub mod rank;
+pub mod replacement;
 pub mod run;
+pub mod sqlite;
+pub mod tick;
 
+pub use conservation::Totals;
 pub use cursor::{Cursor, CursorValue};
 pub use fact::{CleanTally, Fact, FactKey, LoadTally, Stage};
 pub use lease::{Holder, Lease, LeaseOutcome, LeaseRequest};
+pub use model::Model;
+pub use next::Next;
 pub use port::{Extracted, Ledger, LedgerError, RunFilter, Unfinished};
 pub use rank::{Place, Rank};
+pub use replacement::{Missing, Refused, Replacement, replacement};
 pub use run::{Clock, Interrupted, Observer, ResourceId, Run, RunRecord, RunState, Step};
+pub use sqlite::SqliteLedger;
+pub use tick::run_id_for_tick;

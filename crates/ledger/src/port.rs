@@ -37,8 +37,8 @@ pub struct Unfinished {
 /// Where runs, facts, cursors and leases are kept. Every method is atomic and durable when it returns.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// The generation of a definition: 1 for a pipeline's first, one more for each that was not known. A definition applied again after others gets
-    /// a new, higher generation, since it is the newest then.
+    /// The generation of a definition: 1 for a pipeline's first, one more for each that was not known. The newest applied again keeps its generation; an
+    /// older one applied again after others gets a new, higher one, since it is the newest then.
     async fn apply_definition(&self, pipeline: &Name, definition: &str) -> Result<u32, LedgerError>;
 
     /// The newest definition and its generation.
@@ -73,7 +73,8 @@ pub trait Ledger: Send + Sync {
     /// The raw keys of a run's intents, in order.
     async fn intents(&self, run: RunId, resource: &ResourceId) -> Result<Vec<RawKey>, LedgerError>;
 
-    /// Ends an extraction well, in one transaction: fence check, run state, cursor (which never moves back).
+    /// Ends an extraction well, in one transaction: fence check, run state, cursor (which never moves back). Once more, it changes nothing;
+    /// [`LedgerError::CannotEnd`] when the run never began, failed or was skipped.
     async fn end_extraction(&self, lease: &Lease, extracted: &Extracted) -> Result<(), LedgerError>;
 
     /// Ends an extraction with an error, under the lease. The cursor does not move.
@@ -86,7 +87,7 @@ pub trait Ledger: Send + Sync {
     /// The cursor of a resource under its source's hash.
     async fn cursor(&self, resource: &ResourceId, source: &str) -> Result<Option<Cursor>, LedgerError>;
 
-    /// Writes a fact unless one is there; returns the one that is kept.
+    /// Writes a fact unless one is there; returns the one that is kept. [`LedgerError::NotAFact`] when it does not add up.
     async fn record_fact(&self, key: &FactKey, fact: &Fact, at_ms: i64) -> Result<Fact, LedgerError>;
 
     async fn fact(&self, key: &FactKey) -> Result<Option<Fact>, LedgerError>;
@@ -94,7 +95,8 @@ pub trait Ledger: Send + Sync {
     /// All facts of a run under a definition.
     async fn facts(&self, run: RunId, resource: &ResourceId, definition: &str) -> Result<Vec<(FactKey, Fact)>, LedgerError>;
 
-    /// The parts of a pipeline that have not reached their end state, in order.
+    /// The parts of a pipeline that have not reached their end state, in order: intents without a load fact under their definition. An intent for a
+    /// marker counts too: a load fact (of nothing) ends it, once its run is replaced or is known never to be.
     async fn unfinished(&self, pipeline: &Name) -> Result<Vec<Unfinished>, LedgerError>;
 }
 
@@ -109,6 +111,18 @@ pub enum LedgerError {
         action: &'static str,
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An end of extraction that does not fit the run's state.
+    #[error("the run {run} of {resource} cannot end: {problem}")]
+    CannotEnd {
+        run: RunId,
+        resource: ResourceId,
+        problem: &'static str,
+    },
+    /// A fact that would break the law of conservation.
+    #[error("the {} fact of {} cannot be recorded: {problem}", .key.stage.as_str(), .key.raw.key())]
+    NotAFact { key: Box<FactKey>, problem: &'static str },
+    #[error("the ledger {path} has schema version {found}, and this program knows {known} at most: use a newer tidemill")]
+    Newer { path: String, found: i64, known: i64 },
     #[error("the ledger holds something that is not ours at {place}: {problem}")]
     Damaged { place: String, problem: String },
 }

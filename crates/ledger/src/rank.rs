@@ -71,3 +71,44 @@ impl Rank {
 fn ordered(value: i64) -> [u8; 8] {
     ((value as u64) ^ (1 << 63)).to_be_bytes()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Parts = (i64, u32, i64, u64, u32, u32, u32);
+
+    fn rank((version, generation, at, run, part, line, item): Parts) -> Rank {
+        let run = RunId::new(run, 0);
+        Rank::new(version, generation, at, Place { run, part, line, item })
+    }
+
+    /// Few values, so that any beginning of two tuples is often equal, and the ends of each range.
+    fn parts() -> impl Strategy<Value = Parts> {
+        let signed = || prop_oneof![Just(i64::MIN), Just(i64::MAX), -2..3i64];
+        let count = || prop_oneof![Just(u32::MAX), Just(255), Just(256), 0..3u32];
+        (signed(), count(), signed(), 0..300u64, count(), count(), count())
+    }
+
+    proptest! {
+        #[test]
+        fn the_bytes_compare_as_the_tuple_does(a in parts(), b in parts()) {
+            prop_assert_eq!(rank(a).0.cmp(&rank(b).0), a.cmp(&b));
+        }
+
+        #[test]
+        fn what_was_put_in_can_be_read_back(parts in parts()) {
+            let (version, _, _, run, part, line, item) = parts;
+            let read = Rank::from_slice(&rank(parts).0).map(|rank| (rank.version(), rank.place()));
+            let place = Place { run: RunId::new(run, 0), part, line, item };
+            prop_assert_eq!(read, Some((version, Some(place))));
+        }
+    }
+
+    #[test]
+    fn only_48_bytes_are_a_rank() {
+        assert_eq!(Rank::from_slice(&[0; 47]), None);
+        assert_eq!(Rank::from_slice(&[0; 49]), None);
+    }
+}

@@ -54,6 +54,27 @@ pub struct RunRecord {
     pub bytes: u64,
 }
 
+/// What an end of extraction changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The run ends now.
+    Now,
+    /// It had ended so already: nothing changes.
+    Already,
+}
+
+/// Whether a run in `state` (`None`: it never began) may end, `well` or with an error. The first end stands; the other kind after it is a fault, told in words.
+pub fn ending(state: Option<&RunState>, well: bool) -> Result<Ending, &'static str> {
+    match (state, well) {
+        (Some(RunState::Extracting), _) => Ok(Ending::Now),
+        (Some(RunState::Extracted), true) | (Some(RunState::Failed { .. }), false) => Ok(Ending::Already),
+        (Some(RunState::Extracted), false) => Err("it has ended well already"),
+        (Some(RunState::Failed { .. }), true) => Err("it has failed already"),
+        (Some(RunState::Skipped { .. }), _) => Err("it was skipped"),
+        (None, _) => Err("it never began"),
+    }
+}
+
 /// The wall clock, passed in so that tests have their own.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
