@@ -37,7 +37,10 @@ impl Rows {
     /// Reads the polls: a line is `{"poll", …, "body"}`, its body `{"last_updated", "data": {"stations": [row, …]}}`. Each row gets the two as fields of its own.
     pub fn read(polls: &Path) -> Result<Rows> {
         let file = std::fs::File::open(polls).with_context(|| format!("could not open {}", polls.display()))?;
-        let mut rows = Rows { text: Vec::new(), starts: Vec::new() };
+        let mut rows = Rows {
+            text: Vec::new(),
+            starts: Vec::new(),
+        };
         for line in BufReader::new(flate2::read::MultiGzDecoder::new(file)).lines() {
             let poll: Poll = serde_json::from_str(&line?)?;
             let body: Body = serde_json::from_str(&poll.body)?;
@@ -52,6 +55,14 @@ impl Rows {
         Ok(rows)
     }
 
+    /// No rows: for the synthetic source alone.
+    pub fn none() -> Rows {
+        Rows {
+            text: Vec::new(),
+            starts: vec![0],
+        }
+    }
+
     pub fn count(&self) -> usize {
         self.starts.len().saturating_sub(1)
     }
@@ -59,7 +70,11 @@ impl Rows {
     fn page(&self, page: usize, per_page: usize) -> Vec<u8> {
         let from = (page.saturating_sub(1) * per_page).min(self.count());
         let to = (from + per_page).min(self.count());
-        let items = if from < to { &self.text[self.starts[from]..self.starts[to] - 1] } else { &[] };
+        let items = if from < to {
+            &self.text[self.starts[from]..self.starts[to] - 1]
+        } else {
+            &[]
+        };
         let next = if to < self.count() { (page + 1).to_string() } else { "null".into() };
         let mut body = b"{\"items\": [".to_vec();
         body.extend_from_slice(items);
@@ -87,7 +102,11 @@ fn synthetic(after: usize, pages: usize) -> Vec<u8> {
             id.wrapping_mul(2_654_435_761)
         );
     }
-    let next = if after + 1 < pages { (after + 1).to_string() } else { "null".into() };
+    let next = if after + 1 < pages {
+        (after + 1).to_string()
+    } else {
+        "null".into()
+    };
     let _ = write!(body, "], \"next\": {next}}}");
     body
 }
@@ -118,7 +137,11 @@ fn connection(stream: TcpStream, rows: &Rows, synthetic_pages: usize) -> Option<
             reader.by_ref().take(8 << 10).read_line(&mut line).ok().filter(|n| *n > 0)?;
         }
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let param = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok());
+        let param = |name: &str| {
+            query
+                .split('&')
+                .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+        };
         let body = match path {
             "/stations" => Some(rows.page(param("page").unwrap_or(1), param("per_page").unwrap_or(1_000))),
             "/synthetic" => Some(synthetic(param("after").unwrap_or(0), synthetic_pages)),
@@ -126,7 +149,10 @@ fn connection(stream: TcpStream, rows: &Rows, synthetic_pages: usize) -> Option<
         };
         let status = if body.is_some() { "200 OK" } else { "404 Not Found" };
         let body = body.unwrap_or_default();
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         reader.get_mut().write_all(head.as_bytes()).ok()?;
         reader.get_mut().write_all(&body).ok()?;
     }

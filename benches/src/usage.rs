@@ -20,7 +20,13 @@ pub fn of_this_process() -> Result<Usage> {
     let mut ticks = || -> Result<f64> { Ok(fields.next().context("too few fields in /proc/self/stat")?.parse()?) };
     let cpu_seconds = (ticks()? + ticks()?) / TICKS_PER_SECOND;
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc/self/status")?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("no VmHWM in /proc/self/status")?;
     let kilobytes: f64 = peak.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(Usage { cpu_seconds, peak_megabytes: kilobytes / 1024.0 })
+    Ok(Usage {
+        cpu_seconds,
+        peak_megabytes: kilobytes / 1024.0,
+    })
 }

@@ -1,1 +1,20 @@
-//! stub
+//! The ring that needs nothing: laws, the simulator, the command, the rules of the code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says to people how to run it alone"
+)]
+
+mod conservation;
+mod determinism;
+mod idempotence;
+mod kill;
+mod nasty;
+mod no_silent_loss;
+mod orders;
+mod raw_first;
+mod simulator;
+mod tidy;

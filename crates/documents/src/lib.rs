@@ -1,7 +1,16 @@
 //! Documents: how a write is judged (pure), and the port to the store that keeps them.
 
+mod element;
+pub mod extended_json;
 pub mod judge;
+pub mod key;
+pub mod model;
 pub mod port;
+pub mod prepare;
+pub mod sqlite;
 
+pub use element::{DEPTH_MAX, Unreadable};
 pub use judge::{Stamp, Verdict, judge};
+pub use model::Model;
 pub use port::{Batch, Documents, DocumentsError, Refusal, Replaced, Tally, Target, Version, WriteOutcome};
+pub use sqlite::SqliteDocuments;

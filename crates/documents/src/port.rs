@@ -1,5 +1,7 @@
 //! The port to where documents are kept: SQLite on a laptop, MongoDB in the cloud. Values go in, no driver type comes out.
 
+use std::path::PathBuf;
+
 use async_trait::async_trait;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use pipeline::Name;
@@ -98,6 +100,13 @@ pub trait Documents: Send + Sync {
 /// What went wrong with the store of documents.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentsError {
+    #[error("could not open the documents at {}", path.display())]
+    Open {
+        path: PathBuf,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{} is not a file of documents that this version of Tidemill can read: give another path, or move the file away", path.display())]
+    NotOurs { path: PathBuf },
     #[error("could not {action} in the collection `{collection}`")]
     Unavailable {
         action: &'static str,

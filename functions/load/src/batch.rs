@@ -56,7 +56,10 @@ impl Batches {
         for end in &self.ends {
             let bytes = self.bytes.get(start..*end).unwrap_or_default();
             let document = RawDocument::from_bytes(bytes);
-            documents.push(document.map_err(|source| Error::NotBson { object: object.to_owned(), source: Box::new(source) })?);
+            documents.push(document.map_err(|source| Error::NotBson {
+                object: object.to_owned(),
+                source: Box::new(source),
+            })?);
             start = *end;
         }
         Ok(documents)

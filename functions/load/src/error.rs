@@ -16,7 +16,10 @@ pub enum Error {
     #[error("could not load: the pipeline's definition")]
     Definition(#[from] DefinitionError),
     #[error("`{object}` holds a document that is not BSON: it is damaged; clean its raw object again with `tidemill replay`")]
-    NotBson { object: String, source: Box<dyn std::error::Error + Send + Sync> },
+    NotBson {
+        object: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("`{object}` is of the resource `{resource}`, which its own definition does not have: it is damaged")]
     UnknownResource { object: String, resource: String },
     /// Law 4: a batch that does not add up fails.
@@ -37,7 +40,10 @@ impl Error {
         match self {
             Error::Store(StoreError::Io { .. }) | Error::Interrupted(_) | Error::CleanFactsMissing { .. } => Next::Retry,
             Error::Ledger(LedgerError::Unavailable { .. }) | Error::Documents(DocumentsError::Unavailable { .. }) => Next::Retry,
-            Error::Definition(DefinitionError::Store { source: StoreError::Io { .. }, .. }) => Next::Retry,
+            Error::Definition(DefinitionError::Store {
+                source: StoreError::Io { .. },
+                ..
+            }) => Next::Retry,
             Error::Ledger(LedgerError::LeaseLost { .. }) => Next::Alarm,
             Error::Store(_) | Error::Ledger(_) | Error::Documents(_) | Error::Definition(_) => Next::Alarm,
             Error::NotBson { .. } | Error::UnknownResource { .. } | Error::Unbalanced { .. } | Error::WrongFact { .. } => Next::Alarm,

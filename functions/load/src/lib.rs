@@ -66,23 +66,44 @@ pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Out
     let metadata = CleanMetadata::from_metadata(&key, reader.metadata())?;
     let definition = services.definitions.get(&input.clean.raw.pipeline, &metadata.definition).await?;
     let resource = resource(&definition, input, &object)?;
-    let version = (resource.load.write_disposition == WriteDisposition::Replace)
-        .then(|| Version { run: input.clean.raw.run.to_bytes(), generation: metadata.generation });
-    let target = Target { collection: resource.load.collection.clone(), version };
+    let version = (resource.load.write_disposition == WriteDisposition::Replace).then(|| Version {
+        run: input.clean.raw.run.to_bytes(),
+        generation: metadata.generation,
+    });
+    let target = Target {
+        collection: resource.load.collection.clone(),
+        version,
+    };
     let allow_empty = resource.load.allow_empty;
-    let work = Work { run, services, clean: &input.clean, object, definition: definition.clone(), metadata, target, allow_empty };
+    let work = Work {
+        run,
+        services,
+        clean: &input.clean,
+        object,
+        definition: definition.clone(),
+        metadata,
+        target,
+        allow_empty,
+    };
     let (tally, this_attempt) = match input.clean.raw.part {
         Part::End => Default::default(),
         Part::Number(_) => work.load(&mut reader).await?,
     };
     let replacement = work.replace_if_complete().await?;
-    Ok(Outcome { tally, this_attempt, replacement })
+    Ok(Outcome {
+        tally,
+        this_attempt,
+        replacement,
+    })
 }
 
 fn resource<'a>(definition: &'a Checked, input: &Input, object: &str) -> Result<&'a Resource, Error> {
     let name = &input.clean.raw.resource;
     let found = definition.pipeline.resources.iter().find(|resource| resource.name == *name);
-    found.ok_or_else(|| Error::UnknownResource { object: object.to_owned(), resource: name.to_string() })
+    found.ok_or_else(|| Error::UnknownResource {
+        object: object.to_owned(),
+        resource: name.to_string(),
+    })
 }
 
 impl Work<'_> {
@@ -93,31 +114,53 @@ impl Work<'_> {
         let mut batches = Batches::default();
         while batches.fill(reader).await? {
             let documents = batches.documents(&self.object)?;
-            let batch = Batch { object: &self.object, ordinal: batches.ordinal(), documents: &documents };
+            let batch = Batch {
+                object: &self.object,
+                ordinal: batches.ordinal(),
+                documents: &documents,
+            };
             let outcome = self.services.documents.write(&self.target, &batch).await?;
             add(&mut tally, documents.len() as u64, &outcome);
             refused.add(&documents, &outcome.refusals).await?;
-            self.run.reached(Step::BatchLoaded { documents: documents.len() as u64 })?;
+            self.run.reached(Step::BatchLoaded {
+                documents: documents.len() as u64,
+            })?;
         }
         if refused.finish().await? {
             self.run.reached(Step::RefusedWritten)?;
         }
         if !tally.balances() {
-            return Err(Error::Unbalanced { object: self.object.clone(), tally });
+            return Err(Error::Unbalanced {
+                object: self.object.clone(),
+                tally,
+            });
         }
-        let key = FactKey { raw: self.clean.raw.clone(), definition: self.metadata.definition.clone(), stage: Stage::Load };
-        let kept = self.services.ledger.record_fact(&key, &Fact::Load(tally), self.run.clock.now_ms()).await?;
+        let key = FactKey {
+            raw: self.clean.raw.clone(),
+            definition: self.metadata.definition.clone(),
+            stage: Stage::Load,
+        };
+        let kept = self
+            .services
+            .ledger
+            .record_fact(&key, &Fact::Load(tally), self.run.clock.now_ms())
+            .await?;
         self.run.reached(Step::LoadFactRecorded)?;
         self.services.documents.settle(&self.object).await?;
         self.run.reached(Step::ReceiptsSettled)?;
         match kept {
             Fact::Load(kept) => Ok((kept, tally)),
-            Fact::Clean(_) => Err(Error::WrongFact { object: self.object.clone() }),
+            Fact::Clean(_) => Err(Error::WrongFact {
+                object: self.object.clone(),
+            }),
         }
     }
 
     fn resource_id(&self) -> ResourceId {
-        ResourceId { pipeline: self.clean.raw.pipeline.clone(), resource: self.clean.raw.resource.clone() }
+        ResourceId {
+            pipeline: self.clean.raw.pipeline.clone(),
+            resource: self.clean.raw.resource.clone(),
+        }
     }
 }
 

@@ -21,12 +21,15 @@ impl<'a> Refused<'a> {
     pub(crate) async fn add(&mut self, documents: &[&RawDocument], refusals: &[Refusal]) -> Result<(), Error> {
         for refusal in refusals {
             let Some(document) = documents.get(refusal.index) else { continue };
-            let mut line = format!(r#"{{"message":{},"document":"#, serde_json::Value::from(refusal.message.as_str()));
-            extended_json::push_relaxed(&mut line, document).map_err(|source| Error::NotBson {
+            let text = extended_json::relaxed(document);
+            let text = text.map_err(|source| Error::NotBson {
                 object: self.key.to_string(),
                 source: Box::new(source),
             })?;
-            line.push_str("}\n");
+            let line = format!(
+                "{{\"message\":{},\"document\":{text}}}\n",
+                serde_json::Value::from(refusal.message.as_str())
+            );
             let writer = match self.writer.take() {
                 Some(writer) => writer,
                 None => ObjectWriter::create(self.store, &self.key, &Metadata::new(), ZSTD_LEVEL).await?,

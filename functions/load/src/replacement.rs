@@ -25,18 +25,33 @@ impl Work<'_> {
         let Some(version) = self.target.version else { return Ok(None) };
         let decided = self.decide(version).await?;
         match decided {
-            Replacement::Waiting(Missing::CleanFacts(_)) => return Err(Error::CleanFactsMissing { object: self.object.clone() }),
+            Replacement::Waiting(Missing::CleanFacts(_)) => {
+                return Err(Error::CleanFactsMissing {
+                    object: self.object.clone(),
+                });
+            }
             Replacement::Waiting(_) => return Ok(Some(decided)),
             Replacement::Visible => self.run.reached(Step::Replaced)?,
             Replacement::Older | Replacement::Refused(_) => {}
         }
-        let key = FactKey { raw: self.marker(), definition: self.metadata.definition.clone(), stage: Stage::Load };
-        self.services.ledger.record_fact(&key, &Fact::Load(LoadTally::default()), self.run.clock.now_ms()).await?;
+        let key = FactKey {
+            raw: self.marker(),
+            definition: self.metadata.definition.clone(),
+            stage: Stage::Load,
+        };
+        self.services
+            .ledger
+            .record_fact(&key, &Fact::Load(LoadTally::default()), self.run.clock.now_ms())
+            .await?;
         Ok(Some(decided))
     }
 
     async fn decide(&self, version: Version) -> Result<Replacement, Error> {
-        let facts = self.services.ledger.facts(self.clean.raw.run, &self.resource_id(), &self.metadata.definition).await?;
+        let facts = self
+            .services
+            .ledger
+            .facts(self.clean.raw.run, &self.resource_id(), &self.metadata.definition)
+            .await?;
         let limit = self.definition.pipeline.reject_limit;
         Ok(match replacement(self.parts().await?, &facts, limit, self.allow_empty) {
             ledger::Replacement::Wait(missing) => Replacement::Waiting(missing),
@@ -54,11 +69,16 @@ impl Work<'_> {
             return Ok(self.metadata.parts);
         }
         let marker = self.marker().key();
-        let Some(metadata) = self.services.store.head(&marker).await? else { return Ok(None) };
+        let Some(metadata) = self.services.store.head(&marker).await? else {
+            return Ok(None);
+        };
         Ok(RawMetadata::from_metadata(&marker, &metadata)?.parts)
     }
 
     fn marker(&self) -> RawKey {
-        RawKey { part: Part::End, ..self.clean.raw.clone() }
+        RawKey {
+            part: Part::End,
+            ..self.clean.raw.clone()
+        }
     }
 }

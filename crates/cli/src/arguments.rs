@@ -1,0 +1,190 @@
+//! What can be typed: the commands, their options, and the help that explains them.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Moves data from where it is to where you want it: fetched, checked, loaded.
+///
+/// A pipeline is one YAML file: where the data is, what a record must look like, where it goes. A run fetches it into `raw/`, cleans it into
+/// `clean/` (what breaks its contract goes to `rejected/`), and loads it into a collection of documents.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tidemill",
+    version,
+    max_term_width = 100,
+    after_help = "To see it work, from a clone of the repository:\n  tidemill run earthquakes --recorded\n  tidemill documents earthquakes --limit 3",
+    after_long_help = "To see it work, from a clone of the repository:\n  tidemill run earthquakes --recorded\n  tidemill documents earthquakes --limit 3\n\n\
+        PIPELINE is a file, or the name of one in `pipelines/`.\n\n\
+        Exit codes: 0 all is well; 1 work failed, or more records were rejected than the pipeline's `reject_limit` allows; \
+        2 wrong use, or a pipeline file with faults; 130 stopped by Ctrl-C."
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Where the lake, the ledger and the documents are kept [default: $TIDEMILL_HOME, else .tidemill]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print JSON for programs, not tables for people
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check pipeline files, and say all that is wrong with them
+    #[command(
+        after_help = "Every fault is shown with its line, the excerpt and what was probably meant.\nNothing is fetched and nothing is written."
+    )]
+    Check(Check),
+    /// Print the JSON Schema of a pipeline file, for editors
+    #[command(
+        after_help = "To have an editor with a YAML language server complete and check:\n  tidemill schema > pipelines/schema.json\nand as the first line of a pipeline file:\n  # yaml-language-server: $schema=schema.json"
+    )]
+    Schema,
+    /// Fetch one page and show what would become of it; nothing is kept
+    #[command(
+        after_help = "Examples:\n  tidemill try earthquakes --recorded --limit 2\n  tidemill try pipelines/mine.yaml --resource orders"
+    )]
+    Try(Try),
+    /// Fetch what is new, clean it, load it
+    #[command(
+        after_help = "A run that was killed is picked up by the next: type the same command again. Two runs of one resource do not get in each other's way: the second says who is at it, and skips.\n\nExamples:\n  tidemill run earthquakes --recorded\n  tidemill run flights --resource airlines --json"
+    )]
+    Run(Run),
+    /// List the runs, the newest first
+    Runs(Runs),
+    /// Show the records that broke their contract, and why
+    #[command(
+        after_help = "Only what was rejected under the newest definition is shown: a pipeline file put right and replayed starts clean.\n\nExamples:\n  tidemill rejects flights --by reason\n  tidemill rejects flights --json | head -1"
+    )]
+    Rejects(Rejects),
+    /// Print the documents of a collection, a line of Extended JSON each
+    #[command(
+        after_help = "Examples:\n  tidemill documents earthquakes --limit 3\n  tidemill documents earthquakes | grep '\"kind\":\"explosion\"' | wc -l"
+    )]
+    Documents(Documents),
+    /// Trace a document: the raw line it came from, and what each rule did to its values
+    #[command(
+        after_help = "KEY is the document's `_id`: text, a number, or JSON for a key of several fields.\n\nExamples:\n  tidemill explain earthquakes ci37868143\n  tidemill explain flights UA --resource airlines\n  tidemill explain flights '{\"origin\": \"EWR\", \"observed_at\": {\"$date\": \"2013-01-01T06:00:00Z\"}}' --resource weather"
+    )]
+    Explain(Explain),
+    /// Clean and load again from `raw/` under the pipeline file as it is now; the source is not asked
+    #[command(after_help = "Examples:\n  tidemill replay earthquakes\n  tidemill replay earthquakes --since 2026-11-01")]
+    Replay(Replay),
+    /// Write a commented pipeline file to start from: pipelines/NAME.yaml
+    Init(Init),
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The files, or names of pipelines in `pipelines/`
+    #[arg(required = true, value_name = "FILES")]
+    pub files: Vec<String>,
+}
+
+/// Where a run fetches from, if not from where the pipeline file says.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Source {
+    /// Only this resource of the pipeline
+    #[arg(long, value_name = "NAME")]
+    pub resource: Option<String>,
+    /// In place of the pipeline's `base_url` (or the `root` of its files)
+    #[arg(long, value_name = "URL", conflicts_with = "recorded")]
+    pub base_url: Option<String>,
+    /// Fetch from the recording that ships with the pipeline, served on this machine as the real system serves it
+    #[arg(long)]
+    pub recorded: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Try {
+    /// A pipeline file, or the name of one in `pipelines/`
+    pub pipeline: String,
+    /// How many documents and rejects to show of each resource
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub source: Source,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A pipeline file, or the name of one in `pipelines/`
+    pub pipeline: String,
+    #[command(flatten)]
+    pub source: Source,
+}
+
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Only the runs of this pipeline: a file, a name in `pipelines/`, or the name of a pipeline whose file is gone
+    pub pipeline: Option<String>,
+    /// How many runs to list
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Rejects {
+    /// A pipeline file, or the name of one in `pipelines/`
+    pub pipeline: String,
+    /// Only this resource of the pipeline
+    #[arg(long, value_name = "NAME")]
+    pub resource: Option<String>,
+    /// Count them rather than list them
+    #[arg(long, value_name = "WHAT")]
+    pub by: Option<By>,
+}
+
+/// What rejects are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// The reason and the field
+    Reason,
+}
+
+#[derive(Debug, Args)]
+pub struct Documents {
+    /// The collection's name, as in the pipeline file
+    pub collection: String,
+    /// At most so many; without it, all
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A pipeline file, or the name of one in `pipelines/`
+    pub pipeline: String,
+    /// The document's `_id`
+    #[arg(allow_hyphen_values = true)]
+    pub key: String,
+    /// Only this resource of the pipeline
+    #[arg(long, value_name = "NAME")]
+    pub resource: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// A pipeline file, or the name of one in `pipelines/`
+    pub pipeline: String,
+    /// Only what was fetched by runs of this day (UTC) or later
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<jiff::civil::Date>,
+    /// Only this resource of the pipeline
+    #[arg(long, value_name = "NAME")]
+    pub resource: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The new pipeline's name: lower-case letters, digits, `_` and `-`
+    pub name: String,
+}

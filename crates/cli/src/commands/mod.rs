@@ -1,0 +1,136 @@
+//! The commands, a file each.
+
+mod check;
+mod document_key;
+mod documents;
+mod explain;
+mod init;
+mod rejects;
+mod replay;
+mod run;
+mod runs;
+mod schema;
+mod trial;
+
+use crate::{
+    Context, Failure, Status,
+    arguments::{Arguments, Command, Global, Source},
+    local::{self, Found, Home, HomeError, PipelineError, Request, Runner, Upstream, clock::SystemClock, home, secrets::Secrets},
+    output::progress::Progress,
+};
+use pipeline::Name;
+use std::{io::Write, path::PathBuf, sync::Arc};
+
+/// What a command returns: its exit code, or why it ended early.
+type Ended = Result<Status, Failure>;
+
+/// Does what was typed.
+pub(crate) async fn dispatch(arguments: Arguments, context: &mut Context) -> Ended {
+    let home = HomeAt::new(&arguments.global, context);
+    let as_json = arguments.global.json;
+    match &arguments.command {
+        Command::Check(typed) => check::run(typed, as_json, context),
+        Command::Schema => schema::run(context),
+        Command::Init(typed) => init::run(typed, as_json, context),
+        Command::Try(typed) => trial::run(typed, as_json, context).await,
+        Command::Run(typed) => run::run(typed, &home, as_json, context).await,
+        Command::Runs(typed) => runs::run(typed, &home, as_json, context).await,
+        Command::Rejects(typed) => rejects::run(typed, &home, as_json, context).await,
+        Command::Documents(typed) => documents::run(typed, &home, context).await,
+        Command::Explain(typed) => explain::run(typed, &home, as_json, context).await,
+        Command::Replay(typed) => replay::run(typed, &home, as_json, context).await,
+    }
+}
+
+/// The home that was chosen, not opened yet.
+struct HomeAt(PathBuf);
+
+impl HomeAt {
+    fn new(global: &Global, context: &Context) -> HomeAt {
+        let typed = global.home.clone();
+        let of_environment = || context.variable("TIDEMILL_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        HomeAt(context.path(typed.or_else(of_environment).unwrap_or_else(|| home::DEFAULT.into())))
+    }
+
+    /// For commands that look at what is there.
+    fn open(&self) -> Result<Home, Failure> {
+        Home::open(&self.0).map_err(|error| match error {
+            HomeError::Nothing(_) => {
+                Failure::wrong(error).next("run a pipeline first (tidemill run PIPELINE), or say where its home is with --home DIR")
+            }
+            other => Failure::from(other),
+        })
+    }
+
+    /// For commands that bring something in.
+    fn create(&self) -> Result<Home, Failure> {
+        Ok(Home::create(&self.0)?)
+    }
+}
+
+/// The pipeline that was typed, found and checked. Faults are shown whole, on the side.
+fn pipeline(typed: &str, context: &mut Context) -> Result<Found, Failure> {
+    local::pipelines::find(typed, &context.folder).map_err(|error| wrong_pipeline(error, context))
+}
+
+/// A pipeline that can't be had is wrong use; its faults are shown first.
+fn wrong_pipeline(error: PipelineError, context: &mut Context) -> Failure {
+    if let PipelineError::Faults(faults) = &error {
+        // Who can't be told can't be told.
+        let _ = writeln!(context.err, "{}\n", faults.render(context.err_is_terminal));
+    }
+    let next = error.next();
+    let failure = Failure::wrong(error);
+    match next {
+        Some(next) => failure.next(next),
+        None => failure,
+    }
+}
+
+/// The name of the pipeline that was typed: of its file, or, where the file is gone, one that the ledger knows.
+async fn pipeline_name(typed: &str, home: &Home, context: &mut Context) -> Result<Name, Failure> {
+    let error = match local::pipelines::find(typed, &context.folder) {
+        Ok(found) => return Ok(found.checked.pipeline.pipeline.clone()),
+        Err(error) => error,
+    };
+    if let (PipelineError::Unknown { .. }, Ok(name)) = (&error, Name::new(typed))
+        && home.ledger.newest_definition(&name).await?.is_some()
+    {
+        return Ok(name);
+    }
+    Err(wrong_pipeline(error, context))
+}
+
+/// What was typed about the source, as a request; and the recorded upstream, which serves until it is dropped.
+async fn request(found: &Found, source: &Source, pages_max: Option<u32>) -> Result<(Request, Option<Upstream>), Failure> {
+    let resource = source.resource.as_deref().map(Name::new).transpose().map_err(Failure::wrong)?;
+    let upstream = match source.recorded {
+        true => Some(
+            Upstream::start(found.checked.pipeline.pipeline.as_str(), &found.folder)
+                .await
+                .map_err(Failure::wrong)?,
+        ),
+        false => None,
+    };
+    let recorded = upstream.as_ref().map(Upstream::base_url);
+    let request = Request {
+        checked: found.checked.clone(),
+        text: found.text.clone(),
+        folder: found.folder.clone(),
+        resource,
+        base_url: recorded.or_else(|| source.base_url.clone()),
+        pages_max,
+    };
+    Ok((request, upstream))
+}
+
+/// A runner on this home, with progress on the side.
+fn runner(home: Home, context: &Context) -> Result<Runner, Failure> {
+    let secrets = Secrets::new(&context.environment, &context.folder).map_err(Failure::wrong)?;
+    let progress = if context.err_is_terminal {
+        Progress::drawn()
+    } else {
+        Progress::lines(Box::new(context.err.clone()))
+    };
+    Ok(Runner::new(home, Arc::new(SystemClock), Arc::new(progress), secrets))
+}

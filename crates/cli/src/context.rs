@@ -1,0 +1,69 @@
+//! What a command is given of the world: where to write, the environment, the working folder. Nothing else is ambient.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{self, BufWriter, IsTerminal, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// The world around a command.
+pub struct Context {
+    /// What was asked for: documents, tables, JSON.
+    pub out: Box<dyn Write + Send>,
+    /// What is said beside it: progress, errors.
+    pub err: Shared,
+    /// Whether `err` is a terminal, on which progress can be drawn.
+    pub err_is_terminal: bool,
+    /// Whether `out` is a terminal, which takes colour.
+    pub out_is_terminal: bool,
+    pub environment: BTreeMap<String, String>,
+    /// What relative paths start from.
+    pub folder: PathBuf,
+}
+
+impl Context {
+    /// The process's own.
+    pub fn of_process() -> io::Result<Context> {
+        Ok(Context {
+            out: Box::new(BufWriter::with_capacity(64 << 10, io::stdout())),
+            err: Shared::new(io::stderr()),
+            err_is_terminal: io::stderr().is_terminal(),
+            out_is_terminal: io::stdout().is_terminal(),
+            environment: env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+            folder: env::current_dir()?,
+        })
+    }
+
+    /// A path as typed, from the working folder.
+    pub fn path(&self, typed: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(typed)
+    }
+
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str)
+    }
+}
+
+/// A writer with several owners: a command, and the progress of its work.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<dyn Write + Send>>);
+
+impl Shared {
+    pub fn new(writer: impl Write + Send + 'static) -> Shared {
+        Shared(Arc::new(Mutex::new(writer)))
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+    }
+}

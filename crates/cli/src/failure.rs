@@ -1,0 +1,100 @@
+//! How a command ends: its exit code, and what the one who typed it is told when it did not end well.
+
+use crate::context::Context;
+use std::io::{self, Write};
+
+/// The exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Well = 0,
+    /// Work failed, or more records were rejected than allowed.
+    Failed = 1,
+    /// Wrong use, or a pipeline file with faults.
+    Wrong = 2,
+    /// Ctrl-C.
+    Interrupted = 130,
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub struct Failure {
+    pub status: Status,
+    error: anyhow::Error,
+    next: Option<String>,
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure {
+            status: Status::Failed,
+            error: error.into(),
+            next: None,
+        }
+    }
+}
+
+impl Failure {
+    /// Wrong use: nothing was done.
+    pub fn wrong(error: impl Into<anyhow::Error>) -> Failure {
+        Failure {
+            status: Status::Wrong,
+            error: error.into(),
+            next: None,
+        }
+    }
+
+    /// What to do now.
+    pub fn next(mut self, next: impl Into<String>) -> Failure {
+        self.next = Some(next.into());
+        self
+    }
+
+    /// Whether the reader of our output has had enough, as `head` has: no failure of ours.
+    fn output_closed(&self) -> bool {
+        let io = self.error.downcast_ref::<io::Error>();
+        io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The chain, once, plainly, and what to do next. Returns the exit code.
+    pub fn report(&self, context: &mut Context) -> Status {
+        if self.output_closed() {
+            return Status::Well;
+        }
+        // Who can't be told can't be told.
+        let _ = write!(context.err, "{}", self.text());
+        self.status
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("error: {}\n", self.error);
+        let mut said = self.error.to_string();
+        for cause in self.error.chain().skip(1) {
+            let cause = cause.to_string();
+            // A transparent layer says nothing of its own.
+            if cause != said {
+                text.push_str(&format!("  because: {cause}\n"));
+            }
+            said = cause;
+        }
+        if let Some(next) = &self.next {
+            text.push_str(&format!("next: {next}\n"));
+        }
+        text
+    }
+}
+
+/// An error and all its causes in a line, for tables and JSON.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let (mut said, mut cause) = (text.clone(), error.source());
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if words != said {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        said = words;
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,79 @@
+//! The folder that holds it all: `lake/`, `ledger.db`, `documents.db`.
+
+use documents::{DocumentsError, SqliteDocuments};
+use lake::{Definitions, DirectoryStore, Store, StoreError};
+use ledger::{Ledger, LedgerError, SqliteLedger};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// The folder when nothing else is said.
+pub const DEFAULT: &str = ".tidemill";
+
+/// An open home.
+#[derive(Clone)]
+pub struct Home {
+    pub folder: PathBuf,
+    pub store: Arc<dyn Store>,
+    pub ledger: Arc<dyn Ledger>,
+    pub documents: Arc<SqliteDocuments>,
+    pub definitions: Arc<Definitions>,
+}
+
+/// A home that can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    #[error("there is nothing at {0} yet: no pipeline has run there")]
+    Nothing(PathBuf),
+    #[error("could not make the folder {path}")]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("could not open the lake in {path}")]
+    Lake { path: PathBuf, source: StoreError },
+    #[error("could not open the ledger in {path}")]
+    Ledger { path: PathBuf, source: LedgerError },
+    #[error("could not open the documents in {path}")]
+    Documents { path: PathBuf, source: DocumentsError },
+}
+
+impl Home {
+    /// Opens a home that is there.
+    pub fn open(folder: &Path) -> Result<Home, HomeError> {
+        if folder.join("ledger.db").is_file() {
+            Home::create(folder)
+        } else {
+            Err(HomeError::Nothing(folder.to_owned()))
+        }
+    }
+
+    /// Opens a home, and makes it where there is none.
+    pub fn create(folder: &Path) -> Result<Home, HomeError> {
+        let path = folder.to_owned();
+        fs::create_dir_all(folder).map_err(|source| HomeError::Folder {
+            path: path.clone(),
+            source,
+        })?;
+        let lake = DirectoryStore::open(folder.join("lake")).map_err(|source| HomeError::Lake {
+            path: path.clone(),
+            source,
+        })?;
+        let ledger = SqliteLedger::open(&folder.join("ledger.db")).map_err(|source| HomeError::Ledger {
+            path: path.clone(),
+            source,
+        })?;
+        let documents = SqliteDocuments::open(&folder.join("documents.db"));
+        let documents = documents.map_err(|source| HomeError::Documents {
+            path: path.clone(),
+            source,
+        })?;
+        let store: Arc<dyn Store> = Arc::new(lake);
+        Ok(Home {
+            folder: path,
+            definitions: Arc::new(Definitions::new(store.clone())),
+            store,
+            ledger: Arc::new(ledger),
+            documents: Arc::new(documents),
+        })
+    }
+}

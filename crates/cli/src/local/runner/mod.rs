@@ -1,0 +1,303 @@
+//! Plays S3, EventBridge and SQS in one process: `extract` writes, the lake announces, `clean` and `load` take up what is announced.
+
+mod extractor;
+mod replay;
+mod report;
+mod worker;
+
+pub use replay::ReplayReport;
+pub use report::{Extracted, ResourceReport, Skipped};
+pub use worker::{Problem, Problems, Workers};
+
+use super::{
+    Home,
+    events::{AnnouncingStore, Queues},
+    holder,
+    routes::Function,
+    secrets::Secrets,
+};
+use crate::output::{numbers::counted, progress::Progress};
+use extractor::{Extraction, Extractor};
+use lake::{CleanKey, DefinitionError, Key, RawKey, RawMetadata, Store, StoreError};
+use ledger::{Clock, Holder, Interrupted, LedgerError, ResourceId, Run, RunRecord, RunState, Stage, Totals, conservation};
+use pipeline::{Checked, Name, Resource};
+use std::{path::PathBuf, pin::pin, sync::Arc};
+use tokio::task::{JoinError, JoinSet};
+
+/// Runs pipelines in this process, on one home.
+pub struct Runner {
+    pub home: Home,
+    pub run: Run,
+    /// Told what is going on; [`Runner::run`]'s observer too, unless another was put there.
+    pub progress: Arc<Progress>,
+    pub secrets: Secrets,
+    /// In whose name leases are taken: this process's.
+    pub holder: Holder,
+}
+
+/// What is to be run.
+#[derive(Clone)]
+pub struct Request {
+    pub checked: Arc<Checked>,
+    /// The pipeline file's text, which is published under its hash.
+    pub text: String,
+    /// The folder of the pipeline file, from which its own paths start.
+    pub folder: PathBuf,
+    /// Only this resource.
+    pub resource: Option<Name>,
+    /// In place of the pipeline's `base_url` or `root`.
+    pub base_url: Option<String>,
+    /// End each resource after so many pages, as if there were no more.
+    pub pages_max: Option<u32>,
+}
+
+/// What stops a whole run; what goes wrong with one resource or object stands in its [`ResourceReport`].
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    #[error("the pipeline has no resource `{resource}`; it has {there_is}")]
+    UnknownResource { resource: Name, there_is: String },
+    #[error("could not publish the pipeline file")]
+    Definition(#[from] DefinitionError),
+    #[error("the ledger failed")]
+    Ledger(#[from] LedgerError),
+    #[error("the lake failed")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    #[error("a function panicked: this is a bug of Tidemill; nothing is lost, the next run goes on from here")]
+    Panicked(#[source] JoinError),
+}
+
+impl Runner {
+    pub fn new(home: Home, clock: Arc<dyn Clock>, progress: Arc<Progress>, secrets: Secrets) -> Runner {
+        // There is one TLS provider in a process. That it is there already is as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let run = Run {
+            clock,
+            observer: progress.clone(),
+            deadline_ms: None,
+        };
+        Runner {
+            home,
+            run,
+            progress,
+            secrets,
+            holder: holder::this_process(),
+        }
+    }
+
+    /// Runs a pipeline: what an earlier run left undone first, then each resource in the order of the file.
+    ///
+    /// # Errors
+    /// [`RunnerError`] for what stops everything. A failed resource or object is in the reports, and the others go on.
+    pub async fn run(&self, request: &Request) -> Result<Vec<ResourceReport>, RunnerError> {
+        let resources = chosen(&request.checked, request.resource.as_ref())?;
+        let generation = self.publish(&request.checked, &request.text).await?;
+        let queues = Queues::default();
+        let store: Arc<dyn Store> = Arc::new(AnnouncingStore::new(self.home.store.clone(), queues.clone()));
+        let workers = self.workers(store.clone());
+        let problems = workers.problems.clone();
+        let (to_clean, to_load) = (queues.open(Function::Clean), queues.open(Function::Load));
+        // Dropped with this future, the workers stop at their next await, as if killed: which they may be at any time.
+        let mut working = JoinSet::new();
+        working.spawn(workers.clone().clean_all(to_clean, queues.clone()));
+        working.spawn(workers.load_all(to_load));
+
+        let extractor = Extractor::new(self, request, store, generation);
+        let mut extracting = pin!(self.extract_all(&extractor, &request.checked, &resources, &queues));
+        let extractions = loop {
+            tokio::select! {
+                extractions = &mut extracting => break extractions?,
+                Some(ended) = working.join_next() => ended.map_err(RunnerError::Panicked)??,
+            }
+        };
+        queues.close(Function::Clean);
+        while let Some(ended) = working.join_next().await {
+            ended.map_err(RunnerError::Panicked)??;
+        }
+        let mut reports = Vec::with_capacity(extractions.len());
+        let mut failed = problems.take();
+        self.still_owed(&request.checked, &mut failed).await?;
+        for extraction in extractions {
+            reports.push(self.report(request, extraction, &mut failed).await?);
+        }
+        // What is left belongs to a resource that was not asked for: the first report carries it rather than nobody.
+        if let Some(first) = reports.first_mut() {
+            first.problems.append(&mut failed);
+        }
+        Ok(reports)
+    }
+
+    /// Makes the file the pipeline's newest definition; returns its generation.
+    pub async fn publish(&self, checked: &Arc<Checked>, text: &str) -> Result<u32, RunnerError> {
+        self.home.definitions.publish(checked.clone(), text).await?;
+        let hash = checked.hash.as_str();
+        Ok(self.home.ledger.apply_definition(&checked.pipeline.pipeline, hash).await?)
+    }
+
+    /// `clean` and `load` over this store.
+    pub fn workers(&self, store: Arc<dyn Store>) -> Workers {
+        let Home {
+            ledger,
+            definitions,
+            documents,
+            ..
+        } = &self.home;
+        Workers {
+            run: self.run.clone(),
+            clean: Arc::new(clean::Services {
+                store: store.clone(),
+                ledger: ledger.clone(),
+                definitions: definitions.clone(),
+            }),
+            load: Arc::new(load::Services {
+                store,
+                ledger: ledger.clone(),
+                documents: documents.clone(),
+                definitions: definitions.clone(),
+            }),
+            problems: Problems::default(),
+        }
+    }
+
+    async fn extract_all(
+        &self,
+        extractor: &Extractor<'_>,
+        checked: &Checked,
+        resources: &[&Resource],
+        queues: &Queues,
+    ) -> Result<Vec<Extraction>, RunnerError> {
+        let pipeline = &checked.pipeline.pipeline;
+        let owed = self.requeue(pipeline, queues).await?;
+        if owed > 0 {
+            self.progress
+                .say(&format!("{pipeline}: going on with {owed} objects of an earlier run"));
+        }
+        let mut extractions = Vec::with_capacity(resources.len());
+        for resource in resources {
+            self.progress.begin(&format!("{pipeline}/{}", resource.name));
+            extractions.push(extractor.extract(&resource.name).await?);
+        }
+        Ok(extractions)
+    }
+
+    /// Queues again what an earlier run left undone; returns how many objects that is.
+    async fn requeue(&self, pipeline: &Name, queues: &Queues) -> Result<u64, RunnerError> {
+        let mut owed = 0;
+        for key in self.owed(pipeline).await? {
+            queues.announce(&key).await;
+            owed += 1;
+        }
+        Ok(owed)
+    }
+
+    /// The objects that wait for a function. An intent whose object never came to be is the resumed extraction's to put.
+    async fn owed(&self, pipeline: &Name) -> Result<Vec<Key>, RunnerError> {
+        let mut keys = Vec::new();
+        for owed in self.home.ledger.unfinished(pipeline).await? {
+            let key = match owed.next {
+                Stage::Clean => owed.raw.key(),
+                Stage::Load => clean_key(&owed.raw, &owed.definition).clean(),
+            };
+            if self.home.store.head(&key).await?.is_some() {
+                keys.push(key);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Law 5: what reached no end state and is in no problem yet is one.
+    async fn still_owed(&self, checked: &Checked, problems: &mut Vec<Problem>) -> Result<(), RunnerError> {
+        for key in self.owed(&checked.pipeline.pipeline).await? {
+            let raw = RawKey::parse(key.as_str())
+                .or_else(|_| CleanKey::parse(key.as_str()).map(|clean| clean.raw))
+                .ok();
+            if !problems.iter().any(|problem| problem.raw == raw) {
+                problems.push(Problem {
+                    object: key.to_string(),
+                    raw,
+                    message: "it was not finished; the next run tries again".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds up what the ledger knows of the run, and takes the problems that are its own.
+    async fn report(&self, request: &Request, extraction: Extraction, problems: &mut Vec<Problem>) -> Result<ResourceReport, RunnerError> {
+        let pipeline = &request.checked.pipeline;
+        let id = ResourceId {
+            pipeline: pipeline.pipeline.clone(),
+            resource: extraction.resource.clone(),
+        };
+        let record = match extraction.run {
+            Some(run) => self.home.ledger.run(run, &id).await?,
+            None => None,
+        };
+        let (mut extract, mut totals) = (Extracted::default(), Totals::default());
+        if let Some(record) = &record {
+            totals = conservation::totals(&self.home.ledger.facts(record.id, &id, &record.definition).await?);
+            extract = self.extracted(record).await?;
+        }
+        let (own, others) = problems
+            .drain(..)
+            .partition(|problem| problem.raw.as_ref().is_some_and(|raw| raw.resource == id.resource));
+        *problems = others;
+        Ok(ResourceReport {
+            run: extraction.run,
+            extract,
+            clean: totals.clean,
+            load: totals.load,
+            took_ms: extraction.took_ms,
+            error: extraction.error,
+            skipped: extraction.skipped,
+            problems: own,
+            ..ResourceReport::new(pipeline, &id.resource)
+        })
+    }
+
+    /// What came in. A run that failed has no totals in the ledger: its objects say what they hold.
+    async fn extracted(&self, record: &RunRecord) -> Result<Extracted, RunnerError> {
+        if record.state == RunState::Extracted {
+            return Ok(Extracted {
+                captures: record.captures,
+                bytes: record.bytes,
+            });
+        }
+        let mut extracted = Extracted::default();
+        for raw in self.home.ledger.intents(record.id, &record.resource).await? {
+            let key = raw.key();
+            if let Some(metadata) = self.home.store.head(&key).await? {
+                let metadata = RawMetadata::from_metadata(&key, &metadata)?;
+                extracted.captures += metadata.captures;
+                extracted.bytes += metadata.bytes;
+            }
+        }
+        Ok(extracted)
+    }
+}
+
+/// The key of what `clean` makes of a raw object under a definition.
+pub fn clean_key(raw: &RawKey, definition: &str) -> CleanKey {
+    CleanKey {
+        raw: raw.clone(),
+        definition: definition.get(..8).unwrap_or(definition).to_owned(),
+    }
+}
+
+/// The resources that were asked for: all, or the one named.
+fn chosen<'a>(checked: &'a Checked, only: Option<&Name>) -> Result<Vec<&'a Resource>, RunnerError> {
+    let all = &checked.pipeline.resources;
+    let Some(name) = only else { return Ok(all.iter().collect()) };
+    match all.iter().find(|resource| resource.name == *name) {
+        Some(resource) => Ok(vec![resource]),
+        None => Err(RunnerError::UnknownResource {
+            resource: name.clone(),
+            there_is: all
+                .iter()
+                .map(|resource| format!("`{}`", resource.name))
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
+    }
+}

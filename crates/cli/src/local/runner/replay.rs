@@ -1,0 +1,92 @@
+//! Replay: `clean` and `load` again from `raw/`, under the pipeline file as it is now. The source is not asked.
+
+use super::{ResourceReport, Runner, RunnerError, Workers, clean_key};
+use crate::local::{Found, objects::Keys};
+use jiff::civil::Date;
+use lake::RawKey;
+use pipeline::{Checked, Name, Resource};
+
+/// What became of a resource's raw objects.
+#[derive(Clone, Debug)]
+pub struct ReplayReport {
+    /// How many raw objects were read.
+    pub objects: u64,
+    /// The numbers of this very replay; `run` and `extract` are empty.
+    pub report: ResourceReport,
+}
+
+/// One replay of a pipeline.
+struct Replay<'a> {
+    runner: &'a Runner,
+    workers: Workers,
+    checked: &'a Checked,
+    generation: u32,
+    since: Option<Date>,
+}
+
+impl Runner {
+    /// Goes through the resources' raw objects in their order: of the runs of `since` (UTC) or later, or of all.
+    ///
+    /// # Errors
+    /// [`RunnerError`] for what stops everything. A failed object is in the reports, and the others go on.
+    pub async fn replay(&self, found: &Found, only: Option<&Name>, since: Option<Date>) -> Result<Vec<ReplayReport>, RunnerError> {
+        let resources = super::chosen(&found.checked, only)?;
+        let replay = Replay {
+            runner: self,
+            workers: self.workers(self.home.store.clone()),
+            checked: &found.checked,
+            generation: self.publish(&found.checked, &found.text).await?,
+            since,
+        };
+        let mut reports = Vec::with_capacity(resources.len());
+        for resource in resources {
+            self.progress
+                .begin(&format!("{}/{}", found.checked.pipeline.pipeline, resource.name));
+            reports.push(replay.resource(resource).await?);
+        }
+        Ok(reports)
+    }
+}
+
+impl Replay<'_> {
+    async fn resource(&self, resource: &Resource) -> Result<ReplayReport, RunnerError> {
+        let pipeline = &self.checked.pipeline;
+        let began = self.runner.run.clock.now_ms();
+        let mut report = ResourceReport::new(pipeline, &resource.name);
+        let mut objects = 0;
+        // In the order of their keys: run by run, and a run's marker after its parts.
+        let mut keys = Keys::new(
+            self.runner.home.store.clone(),
+            RawKey::resource_prefix(&pipeline.pipeline, &resource.name),
+        );
+        while let Some(key) = keys.next().await? {
+            // What is not ours in the folder is passed over.
+            let Ok(raw) = RawKey::parse(key.as_str()) else { continue };
+            if self.since.is_some_and(|since| raw.run.date() < since.to_string()) {
+                continue;
+            }
+            objects += 1;
+            self.object(raw, &mut report).await?;
+        }
+        report.problems = self.workers.problems.take();
+        report.took_ms = self.runner.run.clock.now_ms() - began;
+        Ok(ReplayReport { objects, report })
+    }
+
+    async fn object(&self, raw: RawKey, report: &mut ResourceReport) -> Result<(), RunnerError> {
+        let definition = self.checked.hash.as_str();
+        let clean = clean_key(&raw, definition);
+        let input = clean::Input {
+            raw,
+            definition: Some((definition.to_owned(), self.generation)),
+        };
+        let Some(cleaned) = self.workers.clean(&input).await? else {
+            return Ok(());
+        };
+        report.clean += cleaned.tally;
+        if let Some(loaded) = self.workers.load(&load::Input { clean }).await? {
+            report.load += loaded.this_attempt;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! What takes keys from the queues and calls `clean` and `load`: one of each at a time, with patience for what may pass by itself.
+
+use crate::{
+    failure::chain,
+    local::{events::Queues, routes::Function},
+};
+use lake::{CleanKey, Key, RawKey};
+use ledger::{Interrupted, Next, Run};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::mpsc::Receiver;
+
+/// How often one object is tried again.
+const RETRIES_MAX: u32 = 3;
+const BACKOFF: Duration = Duration::from_millis(200);
+
+/// An object that could not be cleaned or loaded. It stays owed in the ledger, so the next run tries it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub object: String,
+    pub raw: Option<RawKey>,
+    pub message: String,
+}
+
+/// The problems of a run, as they are found.
+#[derive(Clone, Default)]
+pub struct Problems(Arc<Mutex<Vec<Problem>>>);
+
+impl Problems {
+    pub fn add(&self, problem: Problem) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    }
+
+    pub fn take(&self) -> Vec<Problem> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What both functions work with.
+#[derive(Clone)]
+pub struct Workers {
+    pub run: Run,
+    pub clean: Arc<clean::Services>,
+    pub load: Arc<load::Services>,
+    pub problems: Problems,
+}
+
+impl Workers {
+    /// Cleans whatever is announced, until the queue ends; then nothing more will come for `load`.
+    pub async fn clean_all(self, mut queue: Receiver<Key>, queues: Queues) -> Result<(), Interrupted> {
+        while let Some(key) = queue.recv().await {
+            match RawKey::parse(key.as_str()) {
+                Ok(raw) => {
+                    self.clean(&clean::Input { raw, definition: None }).await?;
+                }
+                Err(error) => self.failed(&key, None, &error),
+            }
+        }
+        queues.close(Function::Load);
+        Ok(())
+    }
+
+    /// Loads whatever is announced, until the queue ends.
+    pub async fn load_all(self, mut queue: Receiver<Key>) -> Result<(), Interrupted> {
+        while let Some(key) = queue.recv().await {
+            match CleanKey::parse(key.as_str()) {
+                Ok(clean) => {
+                    self.load(&load::Input { clean }).await?;
+                }
+                Err(error) => self.failed(&key, None, &error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Cleans one raw object. A failure is noted, and the others go on.
+    pub async fn clean(&self, input: &clean::Input) -> Result<Option<clean::Outcome>, Interrupted> {
+        let mut attempts = 0;
+        loop {
+            match clean::handle(input, &self.run, &self.clean).await {
+                Ok(outcome) => return Ok(Some(outcome)),
+                Err(clean::Error::Interrupted { .. }) => return Err(Interrupted),
+                Err(error) if error.next() == clean::Next::Retry && attempts < RETRIES_MAX => back_off(&mut attempts).await,
+                Err(error) => {
+                    self.failed(&input.raw.key(), Some(&input.raw), &error);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Loads one clean object. A failure is noted, and the others go on.
+    pub async fn load(&self, input: &load::Input) -> Result<Option<load::Outcome>, Interrupted> {
+        let mut attempts = 0;
+        loop {
+            match load::handle(input, &self.run, &self.load).await {
+                Ok(outcome) => return Ok(Some(outcome)),
+                Err(load::Error::Interrupted { .. }) => return Err(Interrupted),
+                Err(error) if error.next() == Next::Retry && attempts < RETRIES_MAX => back_off(&mut attempts).await,
+                Err(error) => {
+                    self.failed(&input.clean.clean(), Some(&input.clean.raw), &error);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn failed(&self, key: &Key, raw: Option<&RawKey>, error: &dyn std::error::Error) {
+        self.problems.add(Problem {
+            object: key.to_string(),
+            raw: raw.cloned(),
+            message: chain(error),
+        });
+    }
+}
+
+async fn back_off(attempts: &mut u32) {
+    *attempts += 1;
+    tokio::time::sleep(BACKOFF * *attempts).await;
+}

@@ -1,0 +1,201 @@
+//! The rows of a CSV capture (RFC 4180 and its dialects): every value a text.
+
+use crate::Sink;
+use crate::fault::{Problem, Reason};
+use crate::plan::Plan;
+use crate::record::Frame;
+use crate::reject::Original;
+use crate::trie::{Slot, Unknown, UnknownKey};
+use crate::value::Watch;
+use crate::walk::{Stop, Walk};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use pipeline::{Csv, Path, UnknownFields};
+use std::ops::Range;
+
+/// Cleans the rows of `bytes`. `header` names the columns of a piece that does not start with them.
+pub(crate) fn rows<W: Watch, S: Sink>(walk: &mut Walk<'_, '_, W, S>, csv: &Csv, bytes: &[u8], header: Option<&str>) -> Result<(), Stop> {
+    let mut rows = Rows::new(csv, bytes);
+    let mut names = csv.columns.clone();
+    let mut header_row = None;
+    if let Some(header) = header {
+        header_row = Some(names_in(csv, header.as_bytes()));
+    } else if csv.header {
+        match rows.next() {
+            None => return Ok(()),
+            Some(_) => header_row = Some(rows.names()),
+        }
+    }
+    if names.is_empty() {
+        names = header_row.unwrap_or_default();
+    }
+    let layout = Layout::new(walk.plan, names);
+    while let Some(row) = rows.next() {
+        self::row(walk, &layout, &rows, row, bytes)?;
+    }
+    Ok(())
+}
+
+fn row<W: Watch, S: Sink>(walk: &mut Walk<'_, '_, W, S>, layout: &Layout, rows: &Rows<'_>, row: Row, bytes: &[u8]) -> Result<(), Stop> {
+    let raw = trimmed(bytes.get(row.span).unwrap_or_default());
+    let Ok(text) = std::str::from_utf8(raw) else {
+        return walk.refuse(Problem::new(Reason::NotUtf8, "the row is not UTF-8"), Original::Bytes(raw));
+    };
+    // The separators and quotes are ASCII, so what stands between them in UTF-8 is UTF-8.
+    let values = std::str::from_utf8(rows.values()).unwrap_or_default();
+    let record = Original::Text(text);
+    if row.unclosed {
+        return walk.refuse(Problem::new(Reason::UnclosedQuote, "the file ends within a quoted value"), record);
+    }
+    let (found, expected) = (rows.ends().len(), layout.columns.len());
+    if found != expected {
+        let message = format!("expected {expected} values, as there are columns, found {found}");
+        return walk.refuse(Problem::new(Reason::WrongColumnCount, message), record);
+    }
+    if walk.plan.parent.is_some() {
+        return walk.refuse(Problem::new(Reason::UnnestNotAList, "a row holds no list that `unnest` could name"), record);
+    }
+    let Some(item) = walk.turn()? else { return Ok(()) };
+    layout.fill(walk, rows.ends());
+    walk.make(item, Frame { text: values, base: 0 }, None, &layout.columns, record);
+    Ok(())
+}
+
+/// What is done with each column.
+struct Layout {
+    columns: Vec<String>,
+    uses: Vec<Use>,
+}
+
+enum Use {
+    Slot(u32),
+    /// A second column of a name that is read: neither is chosen.
+    Again(u32),
+    Unread,
+}
+
+impl Layout {
+    fn new(plan: &Plan, columns: Vec<String>) -> Layout {
+        let slot = |name: &str| plan.trie.slot_of(plan.item, &Path::key(name));
+        let uses = columns.iter().enumerate().map(|(place, name)| match slot(name) {
+            None => Use::Unread,
+            Some(slot) if columns.iter().take(place).any(|before| before == name) => Use::Again(slot),
+            Some(slot) => Use::Slot(slot),
+        });
+        Layout { uses: uses.collect(), columns }
+    }
+
+    /// Notes where the values of a row are.
+    fn fill<W: Watch, S: Sink>(&self, walk: &mut Walk<'_, '_, W, S>, ends: &[usize]) {
+        let keep = walk.plan.unknown != UnknownFields::Ignore;
+        let slots = &mut walk.maker.scratch.slots;
+        slots.clear();
+        slots.resize(walk.plan.item.slots as usize, Slot::Missing);
+        walk.maker.unknown.clear();
+        let mut start = 0;
+        for (column, (used, end)) in self.uses.iter().zip(ends).enumerate() {
+            let value = Slot::Plain { start, end: *end as u32 };
+            start = *end as u32;
+            let (slot, value) = match used {
+                Use::Slot(slot) => (*slot, value),
+                Use::Again(slot) => (*slot, Slot::Duplicate),
+                Use::Unread => {
+                    if keep {
+                        walk.maker.unknown.push(Unknown { key: UnknownKey::Column(column), value });
+                    }
+                    continue;
+                }
+            };
+            if let Some(place) = slots.get_mut(slot as usize) {
+                *place = value;
+            }
+        }
+    }
+}
+
+/// A row that was read; its values are in [`Rows`].
+struct Row {
+    /// Where it stands in the text, line breaks included.
+    span: Range<usize>,
+    /// The text ends within a quoted value.
+    unclosed: bool,
+}
+
+struct Rows<'b> {
+    reader: Reader,
+    bytes: &'b [u8],
+    at: usize,
+    /// What was given after the text's end: a line break, then nothing.
+    tail: u8,
+    values: Vec<u8>,
+    value_bytes: usize,
+    ends: Vec<usize>,
+    value_count: usize,
+}
+
+impl<'b> Rows<'b> {
+    fn new(csv: &Csv, bytes: &'b [u8]) -> Rows<'b> {
+        let ascii = |c: char| u8::try_from(c).unwrap_or_default();
+        let reader = ReaderBuilder::new().delimiter(ascii(csv.delimiter)).quote(ascii(csv.quote)).comment(csv.comment.map(ascii)).build();
+        Rows { reader, bytes, at: 0, tail: 0, values: vec![0; 1 << 10], value_bytes: 0, ends: vec![0; 32], value_count: 0 }
+    }
+
+    fn values(&self) -> &[u8] {
+        self.values.get(..self.value_bytes).unwrap_or_default()
+    }
+
+    fn ends(&self) -> &[usize] {
+        self.ends.get(..self.value_count).unwrap_or_default()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let starts = std::iter::once(0).chain(self.ends().iter().copied());
+        let spans = starts.zip(self.ends());
+        spans.map(|(start, end)| String::from_utf8_lossy(self.values().get(start..*end).unwrap_or_default()).into_owned()).collect()
+    }
+
+    fn next(&mut self) -> Option<Row> {
+        let start = self.at;
+        (self.value_bytes, self.value_count) = (0, 0);
+        loop {
+            // A last row without a line break is given one; when that does not end it, the text ends within quotes.
+            let input: &[u8] = match self.bytes.get(self.at..) {
+                Some(rest) if !rest.is_empty() => rest,
+                _ if self.tail == 0 => b"\n",
+                _ => &[],
+            };
+            let values = self.values.get_mut(self.value_bytes..).unwrap_or_default();
+            let ends = self.ends.get_mut(self.value_count..).unwrap_or_default();
+            let (result, read, written, ended) = self.reader.read_record(input, values, ends);
+            let unclosed = self.tail > 0;
+            if self.at < self.bytes.len() {
+                self.at += read;
+            } else if read > 0 {
+                self.tail += 1;
+            }
+            self.value_bytes += written;
+            self.value_count += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull => self.values.resize(self.values.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                ReadRecordResult::Record => return Some(Row { span: start..self.at, unclosed }),
+                ReadRecordResult::End => return None,
+            }
+        }
+    }
+}
+
+fn names_in(csv: &Csv, header: &[u8]) -> Vec<String> {
+    let mut rows = Rows::new(csv, header);
+    rows.next().map(|_| rows.names()).unwrap_or_default()
+}
+
+fn trimmed(mut row: &[u8]) -> &[u8] {
+    while let [b'\r' | b'\n', rest @ ..] = row {
+        row = rest;
+    }
+    while let [rest @ .., b'\r' | b'\n'] = row {
+        row = rest;
+    }
+    row
+}

@@ -1,0 +1,182 @@
+//! What stops an extraction, and what happens next. A message names the place (secrets redacted), what was expected and what to do; never a
+//! header or a part of a reply.
+
+use crate::paging::PagingError;
+use crate::redirect::Refusal;
+use crate::skim::Wrong;
+use lake::StoreError;
+use ledger::{Interrupted, LedgerError};
+use std::time::Duration;
+
+/// What stops an extraction.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    #[error("the ledger failed")]
+    Ledger(#[from] LedgerError),
+    #[error("the lake failed")]
+    Store(#[from] StoreError),
+    #[error("could not compress a raw object")]
+    Compress(#[source] std::io::Error),
+    /// The paging state of an object that is to be resumed.
+    #[error("the paging state kept with {key} cannot be read: it was written by another version; the next run starts afresh")]
+    State {
+        key: String,
+        #[source]
+        source: Option<serde_json::Error>,
+    },
+    #[error("the definition of the run to be resumed cannot be had; the next run starts afresh")]
+    Definition(#[source] lake::DefinitionError),
+    #[error("run {run} has failed before; a new run is needed")]
+    AlreadyFailed { run: String },
+    /// What a killed process left unsaid.
+    #[error("{message}")]
+    FailedBefore { message: String },
+    #[error("{place}: {problem}")]
+    Setup { place: String, problem: String },
+    #[error("GET {url}")]
+    Fetch {
+        url: String,
+        #[source]
+        source: FetchError,
+    },
+    #[error("cannot go on after {url}")]
+    Paging {
+        url: String,
+        #[source]
+        source: PagingError,
+    },
+    #[error("cannot go on after {url}: its reply is not what the paginator needs")]
+    Reply {
+        url: String,
+        #[source]
+        source: Wrong,
+    },
+    #[error(
+        "cannot go on after {url}: its reply is not JSON, so the paginator finds no next page in it; what came is kept and can be looked at in `raw/`"
+    )]
+    NotJson { url: String },
+    #[error("no file matches {pattern}")]
+    NoFile { pattern: String },
+    #[error("could not {action} {file}")]
+    File {
+        action: &'static str,
+        file: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{file} cannot be read further: {problem}")]
+    Content { file: String, problem: String },
+}
+
+/// Why a request came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error("the source answered {status}, expected 200: {}", advice(*status))]
+    Status { status: u16 },
+    #[error("the connection failed")]
+    Transport(#[source] reqwest::Error),
+    #[error("no {what} within {}", pipeline::Span(*.limit))]
+    TimedOut { what: &'static str, limit: Duration },
+    #[error("the reply is larger than {} after decompression: ask for smaller pages, or set `reply_size_max` higher", pipeline::ByteSize(*.bytes_max))]
+    TooLarge { bytes_max: u64 },
+    #[error("the reply is compressed as {name}, which was not asked for; expected gzip, br, zstd or nothing")]
+    Encoding { name: String },
+    #[error("the reply cannot be decompressed")]
+    Decode(#[source] std::io::Error),
+    #[error("the source sends us to where we must not go: {0}")]
+    Refused(Refusal),
+    #[error("the source asks to wait for {} (`Retry-After`), longer than `backoff_max`: run again later, or set `backoff_max` higher", pipeline::Span(*.wait))]
+    TooLong { wait: Duration },
+    #[error("{attempts} requests failed one after another: the source is not well, run again later")]
+    Exhausted {
+        attempts: u32,
+        #[source]
+        last: Box<FetchError>,
+    },
+    #[error("could not set up HTTP")]
+    Client(#[source] reqwest::Error),
+    #[error("no TLS provider is installed in this process")]
+    NoTlsProvider,
+}
+
+/// What happens after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It may pass by itself: the next tick tries again.
+    Retry,
+    /// The input is bad and stays bad; it is set aside.
+    Reject,
+    /// A person must look.
+    Alarm,
+}
+
+impl Error {
+    /// What happens next.
+    pub fn next(&self) -> Next {
+        match self {
+            Error::Interrupted(_) | Error::Ledger(_) | Error::Store(_) => Next::Retry,
+            Error::Fetch { source, .. } => source.next(),
+            Error::File { .. } | Error::State { .. } | Error::Definition(_) => Next::Retry,
+            Error::Compress(_)
+            | Error::AlreadyFailed { .. }
+            | Error::FailedBefore { .. }
+            | Error::Setup { .. }
+            | Error::Paging { .. }
+            | Error::Reply { .. }
+            | Error::NotJson { .. }
+            | Error::NoFile { .. }
+            | Error::Content { .. } => Next::Alarm,
+        }
+    }
+
+    /// Whether it ends the run. If not, the run stays open and is resumed: by whoever took the lease over, or by the next tick.
+    pub fn ends_run(&self) -> bool {
+        !matches!(
+            self,
+            Error::Interrupted(_) | Error::Ledger(_) | Error::Store(_) | Error::Compress(_) | Error::AlreadyFailed { .. }
+        )
+    }
+
+    /// The whole chain in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text
+    }
+}
+
+impl FetchError {
+    fn next(&self) -> Next {
+        match self {
+            FetchError::Transport(_) | FetchError::TimedOut { .. } | FetchError::TooLong { .. } | FetchError::Exhausted { .. } => {
+                Next::Retry
+            }
+            FetchError::Status { status } if *status >= 500 || matches!(status, 408 | 425 | 429) => Next::Retry,
+            FetchError::Status { .. }
+            | FetchError::TooLarge { .. }
+            | FetchError::Encoding { .. }
+            | FetchError::Decode(_)
+            | FetchError::Refused(_)
+            | FetchError::Client(_)
+            | FetchError::NoTlsProvider => Next::Alarm,
+        }
+    }
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        300..=399 => "a redirect that cannot be followed",
+        400 | 422 => "look at `params`, it did not understand the request",
+        401 | 403 => "look at `auth`, it did not let us in",
+        404 | 410 => "look at `base_url` and `path`, there is nothing",
+        408 | 425 | 429 | 500..=599 => "the source is not well, run again later",
+        _ => "look at the request that the pipeline describes",
+    }
+}

@@ -1,1 +1,0 @@
-//! Tests only: see the folders beside this file.
