@@ -135,7 +135,7 @@ fn document(number: u64, round: u64, ids: &str) -> RawDocumentBuf {
         "last_reported": DateTime::from_millis(at - 12_345),
         "is_installed": true,
         "is_renting": true,
-        "is_returning": number % 97 != 0,
+        "is_returning": !number.is_multiple_of(97),
         "num_bikes_available": (number % 31) as i32,
         "num_docks_available": (30 - number % 31) as i32,
         "load": (number % 31) as f64 / 30.0,

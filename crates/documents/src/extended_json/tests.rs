@@ -247,10 +247,10 @@ proptest! {
             bytes[..4].copy_from_slice(&(length as i32).to_le_bytes());
             bytes[length - 1] = 0;
         }
-        if let Ok(damaged) = RawDocumentBuf::from_bytes(bytes) {
-            if let Ok(text) = relaxed(&damaged) {
-                prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);
-            }
+        if let Ok(damaged) = RawDocumentBuf::from_bytes(bytes)
+            && let Ok(text) = relaxed(&damaged)
+        {
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);
         }
     }
 }

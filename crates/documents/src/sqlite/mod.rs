@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bson::{RawBsonRef, RawDocumentBuf};
 use pipeline::Name;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use self::tables::Holds;
 use crate::{Batch, Documents, DocumentsError, Replaced, Target, Version, WriteOutcome};
@@ -60,7 +60,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     // Measured with `examples/write.rs`: fewer and larger writes cost less than the bytes that an index page of this size writes in vain.
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    use_log(connection)?;
     // The fact that a batch is loaded stands in another file: a power cut must not lose the batch and keep the fact.
     connection.pragma_update(None, "synchronous", "FULL")?;
     // The log is carried over to the file whenever it is this long, so that it does not grow much longer, and no commit takes long.
@@ -68,6 +68,21 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // A negative number is in KiB. A batch's changed pages stay here until its commit.
     connection.pragma_update(None, "cache_size", -CACHE_BYTES / 1024)?;
     connection.pragma_update(None, "temp_store", "MEMORY")
+}
+
+/// Switches a new file to a write-ahead log. Of two processes that do so at once SQLite tells one that the file is busy, without the wait it makes elsewhere.
+fn use_log(connection: &Connection) -> rusqlite::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    let mut waited = Duration::ZERO;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && waited < BUSY => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            result => return result,
+        }
+    }
 }
 
 const PAGE_BYTES: i64 = 16 * 1024;
