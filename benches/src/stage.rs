@@ -46,6 +46,8 @@ impl Observer for Unwatched {
 
 /// Runs a stage on the pipeline named, with `home` as its home.
 pub fn run(stage: Stage, pipeline: &str, base_url: &str, home: &Path) -> Result<()> {
+    // Another one may have been installed by the command: either is well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let records = runtime.block_on(async {
         match stage {

@@ -3,7 +3,7 @@
 use crate::orders::{self, RESOURCES, chain, page, state, undisturbed};
 use ledger::RunState;
 use pipeline::Name;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tidemill_tests::chain::{Chain, Ended, Published, StopAt, block_on, run_id, told};
@@ -23,9 +23,8 @@ async fn found(chain: &Chain, resource: &str) -> (BTreeMap<i64, u64>, u64) {
             rest = after;
         }
     }
-    for line in chain.lines(&format!("rejected/laws/{resource}")).await {
-        assert!(line["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{line}");
-        match line["record"]["n"].as_i64() {
+    for rejected in chain.rejected(resource).await {
+        match rejected.value()["n"].as_i64() {
             Some(n) => *by_place.entry(n).or_default() += 1,
             None => broken += 1,
         }
@@ -74,16 +73,10 @@ fn a_record_with_two_broken_fields_is_rejected_with_both() {
         let chain = chain();
         let published = chain.publish(&orders::pipeline()).await;
         chain.tick_well(&published, &upstream.url(), 1).await;
-        let lines = chain.lines("rejected/laws/merged").await;
-        let line = lines.iter().find(|line| line["record"]["n"] == 8).unwrap();
-        let fields: Vec<&str> = line["faults"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|fault| fault["field"].as_str().unwrap())
-            .collect();
-        assert_eq!(fields, ["name", "amount", "state"], "{line}");
-        assert_eq!(line["field"], "name");
+        let rejected = chain.rejected("merged").await;
+        let of_two = rejected.iter().find(|rejected| rejected.value()["n"] == 8).unwrap();
+        let fields: Vec<&str> = of_two.faults.iter().filter_map(|fault| fault.field.as_deref()).collect();
+        assert_eq!(fields, ["name", "amount", "state"], "{of_two:?}");
     });
 }
 
@@ -235,7 +228,7 @@ fn a_reply_without_its_list_is_rejected_not_taken_for_an_empty_page() {
             let chain = chain();
             let published = chain.publish(&orders::pipeline()).await;
             let ended = chain.tick(&published, &upstream.url(), 1, StopAt::never()).await;
-            let rejected = chain.lines("rejected/laws/merged").await.len();
+            let rejected = chain.rejected("merged").await.len();
             assert!(
                 matches!(ended, Ended::ExtractionFailed(_)) || rejected > 0,
                 "{body}: ended {ended:?} with {rejected} rejects: what came is nowhere"
@@ -246,38 +239,36 @@ fn a_reply_without_its_list_is_rejected_not_taken_for_an_empty_page() {
 
 #[test]
 fn a_reply_that_is_not_json_is_rejected_not_lost() {
-    const PIPELINE: &str = "
+    let pipeline = |paginator: &str| {
+        format!(
+            "
 pipeline: laws
 reject_limit: 100%
-source: {rest_api: {base_url: http://127.0.0.1/}}
+source: {{rest_api: {{base_url: http://127.0.0.1/}}}}
 resources:
   - name: pages
-    endpoint: {path: a, paginator: {link_header: {}}, data_selector: $.orders}
-    record: {primary_key: [id], fields: {id: {type: int}}}
-    load: {collection: pages}
-";
-    block_on(async {
-        let bodies: [&[u8]; 4] = [
-            b"<html>come back later</html>",
-            b"\xff\xfe\x00",
-            b"",
-            b"{\"orders\": [{\"id\": 1}]}",
-        ];
-        let upstream = Upstream::start(move |request| {
-            let number: usize = request.number_param("page").unwrap_or(0);
-            let reply = Reply::json(bodies[number]);
-            if number + 1 < bodies.len() {
-                reply.header("link", &format!("</a?page={}>; rel=next", number + 1))
-            } else {
-                reply
-            }
-        });
-        let chain = Chain::new();
-        let published = chain.publish(PIPELINE).await;
-        chain.tick_well(&published, &upstream.url(), 1).await;
-        let lines = chain.lines("rejected").await;
-        let reasons: Vec<&Value> = lines.iter().map(|line| &line["reason"]).collect();
-        assert_eq!(reasons, ["not_json"; 3], "{lines:?}");
-        assert_eq!(chain.seen("pages").await.len(), 1);
-    });
+    endpoint: {{path: a, paginator: {{{paginator}: {{}}}}, data_selector: \"$.orders[*]\"}}
+    record: {{primary_key: [id], fields: {{id: {{type: int}}}}}}
+    load: {{collection: pages}}
+"
+        )
+    };
+    for paginator in ["single_page", "page_number", "link_header"] {
+        for body in [b"<html>come back later</html>".as_slice(), b"\xff\xfe\x00", b"{\"orders\":"] {
+            block_on(async {
+                let upstream = Upstream::start(|_| Reply::json(body));
+                let chain = Chain::new();
+                let published = chain.publish(&pipeline(paginator)).await;
+                let ended = chain.tick(&published, &upstream.url(), 1, StopAt::never()).await;
+                // Where a page is one of many, the others are missing: that must not pass for the end.
+                let single = paginator == "single_page";
+                assert!(
+                    matches!((&ended, single), (Ended::Well, true) | (Ended::ExtractionFailed(_), false)),
+                    "{paginator}: {ended:?}"
+                );
+                let reasons: Vec<String> = chain.rejected("").await.into_iter().map(|rejected| rejected.reason).collect();
+                assert_eq!(reasons, ["not_json"], "{paginator}");
+            });
+        }
+    }
 }

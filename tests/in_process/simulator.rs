@@ -146,7 +146,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// Deals one history to the real stores.
 fn simulate(seed: u64) -> Seen {
-    let folder = seed.is_multiple_of(FILES_EVERY).then(|| tempfile::tempdir().unwrap());
+    let folder = seed.is_multiple_of(FILES_EVERY).then(|| tidemill_tests::folder::temporary());
     let path = |name: &str| {
         folder
             .as_ref()

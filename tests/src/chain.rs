@@ -1,6 +1,7 @@
 //! The three functions one after the other in this process, on a home in a temporary folder, with a clock that stands and an observer that may stop
 //! the work at any step: as a kill would, nothing after it is done.
 
+use crate::rejected::Rejected;
 use documents::{Documents, SqliteDocuments};
 use lake::{CleanKey, Definitions, DirectoryStore, Key, RawKey, RunId, Store};
 use ledger::{Clock, Fact, FactKey, Holder, Interrupted, Ledger, Observer, ResourceId, Run, SqliteLedger, Stage, Step};
@@ -102,7 +103,7 @@ impl Chain {
     pub fn new() -> Chain {
         // As `main` does; another test of this process may have been first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::folder::temporary();
         let store: Arc<dyn Store> = Arc::new(DirectoryStore::open(folder.path().join("lake")).unwrap());
         Chain {
             definitions: Arc::new(Definitions::new(store.clone())),
@@ -284,14 +285,19 @@ impl Chain {
         bytes
     }
 
-    /// The lines of all objects of a zone, in the order of their keys.
-    pub async fn lines(&self, zone: &str) -> Vec<serde_json::Value> {
-        let mut lines = Vec::new();
-        for key in self.keys(zone).await {
-            let text = String::from_utf8(self.unpacked(&key).await).unwrap();
-            lines.extend(text.lines().map(parse_line));
+    /// All rejects, in the order of their objects' keys; `under` is a part of the pipeline's folders, or nothing.
+    pub async fn rejected(&self, under: &str) -> Vec<Rejected> {
+        let mut rejected = Vec::new();
+        for key in self
+            .keys("rejected")
+            .await
+            .iter()
+            .filter(|key| key.as_str().contains(&format!("/{under}")))
+        {
+            let text = String::from_utf8(self.unpacked(key).await).unwrap();
+            rejected.extend(text.lines().map(Rejected::read));
         }
-        lines
+        rejected
     }
 
     /// Every document that readers see, byte for byte.
@@ -333,12 +339,6 @@ pub fn clean_key(raw: &RawKey, definition: &str) -> CleanKey {
         raw: raw.clone(),
         definition: definition[..8].to_owned(),
     }
-}
-
-/// A line of `rejected/`. Its record is there as it came, half a surrogate pair included, which serde_json does not take: that is read as text.
-pub fn parse_line(line: &str) -> serde_json::Value {
-    let escaped = || line.replace("\\ud", "\\\\ud");
-    serde_json::from_str(line).or_else(|_| serde_json::from_str(&escaped())).unwrap()
 }
 
 /// Runs a future to its end.

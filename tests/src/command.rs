@@ -26,7 +26,7 @@ impl Home {
     /// An empty one. `binary` is what Cargo built for the ring that asks.
     pub fn new(binary: &str) -> Home {
         Home {
-            folder: tempfile::tempdir().unwrap(),
+            folder: crate::folder::temporary(),
             binary: binary.into(),
             variables: Vec::new(),
         }

@@ -9,4 +9,6 @@
 
 pub mod chain;
 pub mod command;
+pub mod folder;
+pub mod rejected;
 pub mod upstream;

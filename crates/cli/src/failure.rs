@@ -98,3 +98,30 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the disk is full")]
+    struct Cause;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Layer {
+        #[error(transparent)]
+        Through(#[from] Cause),
+    }
+
+    #[test]
+    fn each_layer_speaks_once() {
+        let error = anyhow::Error::from(Layer::from(Cause)).context("could not write `raw/x`");
+        assert_eq!(chain(error.as_ref()), "could not write `raw/x`: the disk is full");
+        let failure = Failure::from(error).next("make room");
+        insta::assert_snapshot!(failure.text(), @r"
+        error: could not write `raw/x`
+          because: the disk is full
+        next: make room
+        ");
+    }
+}

@@ -40,7 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let rounds: u32 = rest.first().map_or(Ok(3), |rounds| rounds.parse())?;
     let checked = pipeline::check(pipeline, &std::fs::read_to_string(pipeline)?)?;
-    let resource = checked.pipeline.resources.iter().find(|r| r.name.as_str() == resource).ok_or("no such resource")?;
+    let resource = checked
+        .pipeline
+        .resources
+        .iter()
+        .find(|r| r.name.as_str() == resource)
+        .ok_or("no such resource")?;
     let key = RawKey {
         pipeline: checked.pipeline.pipeline.clone(),
         resource: resource.name.clone(),
@@ -51,7 +56,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let before = cpu_seconds()?;
         let mut cleaner = Cleaner::new(&checked.pipeline, resource, &key, 1)?;
         let mut packed = Compressor::new(ZSTD_LEVEL)?;
-        let mut out = Out { clean: Vec::new(), rejected: 0 };
+        let mut out = Out {
+            clean: Vec::new(),
+            rejected: 0,
+        };
         let unpacked = Capped::new(zstd::stream::read::Decoder::new(std::fs::File::open(raw)?)?, RAW_BYTES_MAX);
         let mut lines = BufReader::with_capacity(1 << 18, unpacked);
         let (mut line, mut number, mut bytes) = (Vec::new(), 0, 0);
@@ -83,6 +91,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields = stat.rsplit_once(')').ok_or("an unknown form of /proc/self/stat")?.1;
-    let ticks: Vec<f64> = fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    let ticks: Vec<f64> = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
     Ok(ticks.iter().sum::<f64>() / 100.0)
 }

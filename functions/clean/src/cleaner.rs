@@ -59,7 +59,11 @@ impl Cleaner {
         };
         Ok(Cleaner {
             maker: Maker::new(&plan, &raw.run.to_string(), generation),
-            origin: Origin { key: raw.key().to_string(), run: raw.run, part },
+            origin: Origin {
+                key: raw.key().to_string(),
+                run: raw.run,
+                part,
+            },
             plan,
             tally: CleanTally::default(),
             rejected: Vec::new(),
@@ -93,7 +97,13 @@ impl Cleaner {
             sink,
             watch,
             rejected: &mut self.rejected,
-            whence: Whence { key: &self.origin.key, line, item: 0, at_ms: capture.at_ms, url: &capture.url },
+            whence: Whence {
+                key: &self.origin.key,
+                line,
+                item: 0,
+                at_ms: capture.at_ms,
+                url: &capture.url,
+            },
             text: "",
             from,
             next: 0,
@@ -107,7 +117,12 @@ impl Cleaner {
             SourceForm::Ndjson => lines(&mut walk, bytes_of(capture)),
             SourceForm::Csv(dialect) => {
                 let header = capture.piece.as_ref().and_then(|piece| piece.header.as_deref());
-                csv::rows(&mut walk, dialect, bytes_of(capture), header.map(|header| header.trim_start_matches(BOM)))
+                csv::rows(
+                    &mut walk,
+                    dialect,
+                    bytes_of(capture),
+                    header.map(|header| header.trim_start_matches(BOM)),
+                )
             }
         };
         match walked {
@@ -144,7 +159,12 @@ fn document<'a, W: Watch, S: Sink>(walk: &mut Walk<'_, 'a, W, S>, steps: &[Step]
             Ok(()) => text.as_ref(),
             Err(fault) => return walk.refuse(not_json(text.as_bytes(), fault), Original::Text(text)),
         },
-        Body::Bytes(bytes) => return walk.refuse(Problem::new(Reason::NotJson, "expected JSON, found bytes that are not UTF-8"), Original::Bytes(bytes)),
+        Body::Bytes(bytes) => {
+            return walk.refuse(
+                Problem::new(Reason::NotJson, "expected JSON, found bytes that are not UTF-8"),
+                Original::Bytes(bytes),
+            );
+        }
     };
     walk.text = text;
     let mut scanner = Scanner::new(text, DEPTH_MAX);
@@ -171,7 +191,9 @@ fn lines<'a, W: Watch, S: Sink>(walk: &mut Walk<'_, 'a, W, S>, bytes: &'a [u8]) 
         };
         walk.text = text;
         let mut scanner = Scanner::new(text, DEPTH_MAX);
-        let scanned = walk.scan(&mut scanner).and_then(|found| scanner.end().map(|()| found).map_err(Stop::from));
+        let scanned = walk
+            .scan(&mut scanner)
+            .and_then(|found| scanner.end().map(|()| found).map_err(Stop::from));
         match scanned {
             Ok((kind, span)) => walk.scanned(kind, span)?,
             Err(Stop::Broken(fault)) => walk.refuse(not_json(line, fault), Original::Text(text))?,
@@ -187,6 +209,9 @@ fn not_json(text: &[u8], fault: Fault) -> Problem {
     let line = memchr::memchr_iter(b'\n', before).count() + 1;
     let last = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
     let column = String::from_utf8_lossy(before.get(last..).unwrap_or_default()).chars().count() + 1;
-    let message = format!("not JSON: expected {} at line {line}, column {column} (byte {})", fault.expected, fault.offset);
+    let message = format!(
+        "not JSON: expected {} at line {line}, column {column} (byte {})",
+        fault.expected, fault.offset
+    );
     Problem::new(Reason::NotJson, message)
 }

@@ -1,5 +1,6 @@
 //! Compiles a contract, once an object: paths into trees, texts into patterns, zones and typed constants.
 
+use crate::bson_writer::Header;
 use crate::condition::{ConditionPlan, TestPlan};
 use crate::plan::{FieldPlan, IdentityPlan, Kind, ListPlan, ObjectPlan, ParentPlan, Plan, SourceForm};
 use crate::trie::{Tree, Trie};
@@ -18,20 +19,27 @@ pub struct ContractError {
 }
 
 pub(crate) fn compile(pipeline: &Pipeline, resource: &Resource) -> Result<Plan, ContractError> {
-    let failed = |problem| ContractError { resource: resource.name.to_string(), problem };
+    let failed = |problem| ContractError {
+        resource: resource.name.to_string(),
+        problem,
+    };
     let source = source_form(&pipeline.source, resource).map_err(failed)?;
     record(&resource.record, source).map_err(failed)
 }
 
 fn source_form(source: &Source, resource: &Resource) -> Result<SourceForm, String> {
     match source {
-        Source::RestApi(_) => Ok(SourceForm::Json { selector: resource.endpoint.as_ref().and_then(|endpoint| endpoint.data_selector.clone()) }),
+        Source::RestApi(_) => Ok(SourceForm::Json {
+            selector: resource.endpoint.as_ref().and_then(|endpoint| endpoint.data_selector.clone()),
+        }),
         Source::Files(_) => {
             let file = resource.file.as_ref().ok_or("it does not say which file it reads")?;
             match file.format_or_guess().ok_or("it does not say how the file is written")? {
                 FileFormat::Csv(csv) => Ok(SourceForm::Csv(csv)),
                 FileFormat::Ndjson(_) => Ok(SourceForm::Ndjson),
-                FileFormat::Json(json) => Ok(SourceForm::Json { selector: json.data_selector }),
+                FileFormat::Json(json) => Ok(SourceForm::Json {
+                    selector: json.data_selector,
+                }),
             }
         }
     }
@@ -39,17 +47,31 @@ fn source_form(source: &Source, resource: &Resource) -> Result<SourceForm, Strin
 
 fn record(record: &Record, source: SourceForm) -> Result<Plan, String> {
     let mut trie = Trie::default();
-    let paths: Vec<(Path, bool)> = record.fields.iter().map(|(name, field)| place(name, field, record.unnest.is_some())).collect();
-    let of = |parent: bool| paths.iter().filter(move |(_, from_parent)| *from_parent == parent).map(|(path, _)| path);
+    let paths: Vec<(Path, bool)> = record
+        .fields
+        .iter()
+        .map(|(name, field)| place(name, field, record.unnest.is_some()))
+        .collect();
+    let of = |parent: bool| {
+        paths
+            .iter()
+            .filter(move |(_, from_parent)| *from_parent == parent)
+            .map(|(path, _)| path)
+    };
     let item = trie.add_tree(of(false));
     let parent = record.unnest.as_ref().map(|list| {
         let tree = trie.add_tree(of(true).chain([list]));
-        ParentPlan { tree, list: trie.slot_of(tree, list).unwrap_or_default() }
+        ParentPlan {
+            tree,
+            list: trie.slot_of(tree, list).unwrap_or_default(),
+        }
     });
     let mut fields = Vec::with_capacity(paths.len());
     for ((name, field), (path, from_parent)) in record.fields.iter().zip(&paths) {
         let tree = parent.as_ref().filter(|_| *from_parent).map_or(item, |parent| parent.tree);
-        let slot = trie.slot_of(tree, path).ok_or_else(|| format!("`{name}`: `{path}` is no path of one value"))?;
+        let slot = trie
+            .slot_of(tree, path)
+            .ok_or_else(|| format!("`{name}`: `{path}` is no path of one value"))?;
         let mut plan = compiled(name, field, &mut trie)?;
         plan.from_parent = *from_parent;
         plan.slot = slot;
@@ -58,7 +80,9 @@ fn record(record: &Record, source: SourceForm) -> Result<Plan, String> {
     }
     let at = |name: &str| record.fields.get_index_of(name).ok_or_else(|| format!("`{name}` is not a field"));
     let identity = match record.identity {
-        _ if !record.primary_key.is_empty() => IdentityPlan::Fields(record.primary_key.iter().map(|name| at(name)).collect::<Result<_, _>>()?),
+        _ if !record.primary_key.is_empty() => {
+            IdentityPlan::Fields(record.primary_key.iter().map(|name| at(name)).collect::<Result<_, _>>()?)
+        }
         Some(Identity::Content) => IdentityPlan::Content,
         Some(Identity::Position) => IdentityPlan::Position,
         None => return Err("it has neither `primary_key` nor `identity`".to_owned()),
@@ -93,7 +117,7 @@ fn compiled(name: &str, field: &Field, trie: &mut Trie) -> Result<FieldPlan, Str
     let constant = |scalar: &Scalar| Constant::new(scalar, &kind).map_err(failed);
     Ok(FieldPlan {
         name: name.to_owned(),
-        key: [name.as_bytes(), &[0]].concat().into(),
+        header: Header::new(name),
         path: field.from.clone().unwrap_or_else(|| Path::key(name)),
         from_parent: false,
         slot: 0,
@@ -131,7 +155,9 @@ fn object(field: &Field, trie: &mut Trie) -> Result<ObjectPlan, String> {
     let mut fields = Vec::with_capacity(paths.len());
     for ((name, inner), path) in field.fields.iter().zip(&paths) {
         let mut plan = compiled(name, inner, trie)?;
-        plan.slot = trie.slot_of(tree, path).ok_or_else(|| format!("`{name}`: `{path}` is no path of one value"))?;
+        plan.slot = trie
+            .slot_of(tree, path)
+            .ok_or_else(|| format!("`{name}`: `{path}` is no path of one value"))?;
         fields.push(plan);
     }
     Ok(ObjectPlan { tree, fields })
@@ -186,7 +212,11 @@ fn rules(field: &Field) -> Option<Box<Rules>> {
         Box::new(Rules {
             trim: field.trim,
             empty_as_null: field.empty_as_null,
-            null_values: field.null_values.iter().map(|scalar| Replacement::new(scalar).into_text()).collect(),
+            null_values: field
+                .null_values
+                .iter()
+                .map(|scalar| Replacement::new(scalar).into_text())
+                .collect(),
             map: field.map.iter().map(|(from, to)| (from.clone(), Replacement::new(to))).collect(),
         })
     })
@@ -204,7 +234,12 @@ fn bounds(
         max: field.max.as_ref().map(&constant).transpose()?,
         min_length: field.min_length.filter(|_| text),
         max_length: field.max_length.filter(|_| text),
-        pattern: field.pattern.as_deref().map(regex::Regex::new).transpose().map_err(|error| failed(error.to_string()))?,
+        pattern: field
+            .pattern
+            .as_deref()
+            .map(regex::Regex::new)
+            .transpose()
+            .map_err(|error| failed(error.to_string()))?,
         one_of: field.one_of.iter().map(&constant).collect::<Result<_, _>>()?,
     };
     let none = bounds.min.is_none() && bounds.max.is_none() && bounds.min_length.is_none() && bounds.max_length.is_none();
@@ -212,7 +247,10 @@ fn bounds(
 }
 
 fn conditions(conditions: &[Condition], record: &Record, fields: &[FieldPlan]) -> Result<Vec<ConditionPlan>, String> {
-    conditions.iter().map(|condition| self::condition(condition, record, fields)).collect()
+    conditions
+        .iter()
+        .map(|condition| self::condition(condition, record, fields))
+        .collect()
 }
 
 fn condition(condition: &Condition, record: &Record, fields: &[FieldPlan]) -> Result<ConditionPlan, String> {
@@ -220,7 +258,8 @@ fn condition(condition: &Condition, record: &Record, fields: &[FieldPlan]) -> Re
     let unknown = || format!("`{}` is not a field", condition.field);
     let at = record.fields.get_index_of(&condition.field).ok_or_else(unknown)?;
     let kind = &fields.get(at).ok_or_else(unknown)?.kind;
-    let constant = |scalar: &Scalar| Constant::new(scalar, kind).map_err(|problem| format!("a condition on `{}`: {problem}", condition.field));
+    let constant =
+        |scalar: &Scalar| Constant::new(scalar, kind).map_err(|problem| format!("a condition on `{}`: {problem}", condition.field));
     let test = match &condition.test {
         Test::Equals(value) => TestPlan::Compared(constant(value)?, &[Equal]),
         Test::LessThan(value) => TestPlan::Compared(constant(value)?, &[Less]),

@@ -52,7 +52,10 @@ fn row<W: Watch, S: Sink>(walk: &mut Walk<'_, '_, W, S>, layout: &Layout, rows: 
         return walk.refuse(Problem::new(Reason::WrongColumnCount, message), record);
     }
     if walk.plan.parent.is_some() {
-        return walk.refuse(Problem::new(Reason::UnnestNotAList, "a row holds no list that `unnest` could name"), record);
+        return walk.refuse(
+            Problem::new(Reason::UnnestNotAList, "a row holds no list that `unnest` could name"),
+            record,
+        );
     }
     let Some(item) = walk.turn()? else { return Ok(()) };
     layout.fill(walk, rows.ends());
@@ -81,7 +84,10 @@ impl Layout {
             Some(slot) if columns.iter().take(place).any(|before| before == name) => Use::Again(slot),
             Some(slot) => Use::Slot(slot),
         });
-        Layout { uses: uses.collect(), columns }
+        Layout {
+            uses: uses.collect(),
+            columns,
+        }
     }
 
     /// Notes where the values of a row are.
@@ -100,7 +106,10 @@ impl Layout {
                 Use::Again(slot) => (*slot, Slot::Duplicate),
                 Use::Unread => {
                     if keep {
-                        walk.maker.unknown.push(Unknown { key: UnknownKey::Column(column), value });
+                        walk.maker.unknown.push(Unknown {
+                            key: UnknownKey::Column(column),
+                            value,
+                        });
                     }
                     continue;
                 }
@@ -135,8 +144,21 @@ struct Rows<'b> {
 impl<'b> Rows<'b> {
     fn new(csv: &Csv, bytes: &'b [u8]) -> Rows<'b> {
         let ascii = |c: char| u8::try_from(c).unwrap_or_default();
-        let reader = ReaderBuilder::new().delimiter(ascii(csv.delimiter)).quote(ascii(csv.quote)).comment(csv.comment.map(ascii)).build();
-        Rows { reader, bytes, at: 0, tail: 0, values: vec![0; 1 << 10], value_bytes: 0, ends: vec![0; 32], value_count: 0 }
+        let reader = ReaderBuilder::new()
+            .delimiter(ascii(csv.delimiter))
+            .quote(ascii(csv.quote))
+            .comment(csv.comment.map(ascii))
+            .build();
+        Rows {
+            reader,
+            bytes,
+            at: 0,
+            tail: 0,
+            values: vec![0; 1 << 10],
+            value_bytes: 0,
+            ends: vec![0; 32],
+            value_count: 0,
+        }
     }
 
     fn values(&self) -> &[u8] {
@@ -150,7 +172,9 @@ impl<'b> Rows<'b> {
     fn names(&self) -> Vec<String> {
         let starts = std::iter::once(0).chain(self.ends().iter().copied());
         let spans = starts.zip(self.ends());
-        spans.map(|(start, end)| String::from_utf8_lossy(self.values().get(start..*end).unwrap_or_default()).into_owned()).collect()
+        spans
+            .map(|(start, end)| String::from_utf8_lossy(self.values().get(start..*end).unwrap_or_default()).into_owned())
+            .collect()
     }
 
     fn next(&mut self) -> Option<Row> {
@@ -178,7 +202,12 @@ impl<'b> Rows<'b> {
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull => self.values.resize(self.values.len() * 2, 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::Record => return Some(Row { span: start..self.at, unclosed }),
+                ReadRecordResult::Record => {
+                    return Some(Row {
+                        span: start..self.at,
+                        unclosed,
+                    });
+                }
                 ReadRecordResult::End => return None,
             }
         }

@@ -3,7 +3,7 @@
 use crate::contract::ContractError;
 use lake::StoreError;
 use lake::definitions::DefinitionError;
-use ledger::{CleanTally, Interrupted, LedgerError};
+use ledger::{CleanTally, Interrupted, LedgerError, Next};
 
 /// Why an object was not cleaned.
 #[derive(Debug, thiserror::Error)]
@@ -29,22 +29,19 @@ pub enum Error {
     Interrupted { key: String, source: Interrupted },
 }
 
-/// What is to be done after an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The same again, later: what failed is around the work.
-    Retry,
-    /// A person must look: the same again ends the same.
-    Alarm,
-}
-
 impl Error {
     /// What happens next.
     pub fn next(&self) -> Next {
         match self {
             Error::Read { source, .. } | Error::Write { source, .. } => store(source),
-            Error::Definition { source: DefinitionError::Store { source, .. }, .. } => store(source),
-            Error::Definition { source: DefinitionError::Refused { .. } | DefinitionError::Damaged { .. }, .. } => Next::Alarm,
+            Error::Definition {
+                source: DefinitionError::Store { source, .. },
+                ..
+            } => store(source),
+            Error::Definition {
+                source: DefinitionError::Refused { .. } | DefinitionError::Damaged { .. },
+                ..
+            } => Next::Alarm,
             Error::Damaged { .. } | Error::NoResource { .. } | Error::Contract { .. } | Error::Unbalanced { .. } => Next::Alarm,
             Error::Ledger { source, .. } => match source {
                 LedgerError::Unavailable { .. } => Next::Retry,

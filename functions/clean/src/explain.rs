@@ -24,9 +24,13 @@ pub struct Explanation {
 pub enum Ending {
     Clean(RawDocumentBuf),
     /// The line in `rejected/`.
-    Rejected { line: String },
+    Rejected {
+        line: String,
+    },
     /// The condition of `filter`, counted from 0, that is not true.
-    Dropped { condition: usize },
+    Dropped {
+        condition: usize,
+    },
 }
 
 /// A field on its way.
@@ -85,16 +89,27 @@ pub fn explain(
     let mut cleaner = Cleaner::new(&checked.pipeline, resource, raw, generation).map_err(ExplainError::Contract)?;
     let mut one = One::default();
     let mut watched = Watched::default();
-    cleaner.watched(line, &capture, item, &mut one, &mut watched).map_err(ExplainError::Body)?;
+    cleaner
+        .watched(line, &capture, item, &mut one, &mut watched)
+        .map_err(ExplainError::Body)?;
     let ending = one.ending.ok_or(ExplainError::NoRecord { item })?;
     let mut fields = watched.fields;
     for fault in &watched.faults {
-        let of = |field: &&mut FieldExplanation| fault.field.strip_prefix(&field.name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        let of = |field: &&mut FieldExplanation| {
+            fault
+                .field
+                .strip_prefix(&field.name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
         if let Some(field) = fields.iter_mut().find(of) {
             field.faults.push(fault.clone());
         }
     }
-    Ok(Explanation { record: watched.record, fields, ending })
+    Ok(Explanation {
+        record: watched.record,
+        fields,
+        ending,
+    })
 }
 
 /// Takes one record, then is full.
@@ -108,7 +123,9 @@ impl Sink for One {
         self.ending = RawDocumentBuf::from_bytes(document.to_vec()).ok().map(Ending::Clean);
     }
     fn rejected(&mut self, line: &[u8]) {
-        self.ending = Some(Ending::Rejected { line: String::from_utf8_lossy(line.trim_ascii_end()).into_owned() });
+        self.ending = Some(Ending::Rejected {
+            line: String::from_utf8_lossy(line.trim_ascii_end()).into_owned(),
+        });
     }
     fn dropped(&mut self, condition: usize) {
         self.ending = Some(Ending::Dropped { condition });
@@ -146,7 +163,13 @@ impl Watch for Watched {
 
     fn field(&mut self, plan: &FieldPlan, value: &Value<'_>) {
         let (name, path) = (plan.name.clone(), plan.path.to_string());
-        self.fields.push(FieldExplanation { name, path, raw: value.shown(), steps: Vec::new(), faults: Vec::new() });
+        self.fields.push(FieldExplanation {
+            name,
+            path,
+            raw: value.shown(),
+            steps: Vec::new(),
+            faults: Vec::new(),
+        });
     }
 
     fn rule(&mut self, rule: &'static str, value: &Value<'_>) {

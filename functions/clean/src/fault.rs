@@ -170,7 +170,12 @@ impl Faults {
     #[cold]
     pub(crate) fn add(&mut self, field: &str, problem: Problem, value: Option<String>) {
         if self.list.len() < FAULTS_MAX {
-            self.list.push(Fault { field: field.to_owned(), reason: problem.reason(), message: problem.message(), value });
+            self.list.push(Fault {
+                field: field.to_owned(),
+                reason: problem.reason(),
+                message: problem.message(),
+                value,
+            });
         } else {
             self.more += 1;
         }
@@ -180,7 +185,11 @@ impl Faults {
     #[cold]
     pub(crate) fn place(&mut self, length: usize, step: &str) {
         for fault in self.list.iter_mut().skip(length) {
-            let dot = if fault.field.is_empty() || fault.field.starts_with('[') { "" } else { "." };
+            let dot = if fault.field.is_empty() || fault.field.starts_with('[') {
+                ""
+            } else {
+                "."
+            };
             fault.field = format!("{step}{dot}{}", fault.field);
         }
     }

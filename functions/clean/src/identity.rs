@@ -41,7 +41,14 @@ impl Stamp {
         bson::binary(&mut bytes, &[0; 16]);
         let hash = bytes.len() - 16;
         bson::close(&mut bytes, length);
-        Stamp { bytes, at, version, rank, hash, length }
+        Stamp {
+            bytes,
+            at,
+            version,
+            rank,
+            hash,
+            length,
+        }
     }
 
     /// Appends it.

@@ -13,6 +13,7 @@ mod fault;
 mod identity;
 mod output;
 mod plan;
+mod readable;
 mod record;
 mod reject;
 mod select;
@@ -22,13 +23,15 @@ mod walk;
 
 pub use cleaner::{Cleaner, Sink};
 pub use contract::ContractError;
-pub use error::{Error, Next};
+pub use error::Error;
 pub use explain::{Ending, ExplainError, Explanation, FieldExplanation, RuleStep, explain};
 pub use fault::{Fault, Faults, Reason};
 
 pub(crate) use cleaner::Origin;
 
-use lake::{Capture, CleanKey, CleanMetadata, Definitions, ObjectReader, ObjectWriter, Part, RawKey, RawMetadata, Store, StoreError, ZSTD_LEVEL};
+use lake::{
+    Capture, CleanKey, CleanMetadata, Definitions, ObjectReader, ObjectWriter, Part, RawKey, RawMetadata, Store, StoreError, ZSTD_LEVEL,
+};
 use ledger::{CleanTally, Fact, FactKey, Ledger, Run, Stage, Step};
 use output::Output;
 use std::sync::Arc;
@@ -62,37 +65,70 @@ pub struct Outcome {
 /// Cleans one raw object.
 pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Outcome, Error> {
     let key = input.raw.key();
-    let read = |source| Error::Read { key: key.to_string(), source };
+    let read = |source| Error::Read {
+        key: key.to_string(),
+        source,
+    };
     let mut reader = ObjectReader::open(services.store.as_ref(), &key).await.map_err(read)?;
     let metadata = RawMetadata::from_metadata(&key, reader.metadata()).map_err(read)?;
-    let (definition, generation) = input.definition.clone().unwrap_or_else(|| (metadata.definition.clone(), metadata.generation));
+    let (definition, generation) = input
+        .definition
+        .clone()
+        .unwrap_or_else(|| (metadata.definition.clone(), metadata.generation));
     let checked = services.definitions.get(&input.raw.pipeline, &definition).await;
-    let checked = checked.map_err(|source| Error::Definition { key: key.to_string(), source })?;
-    let resource = checked.pipeline.resources.iter().find(|resource| resource.name == input.raw.resource);
+    let checked = checked.map_err(|source| Error::Definition {
+        key: key.to_string(),
+        source,
+    })?;
+    let resource = checked
+        .pipeline
+        .resources
+        .iter()
+        .find(|resource| resource.name == input.raw.resource);
     let resource = resource.ok_or_else(|| Error::NoResource {
         key: key.to_string(),
         definition: checked.hash.short().to_owned(),
         resource: input.raw.resource.to_string(),
     })?;
-    let contract = |source| Error::Contract { definition: checked.hash.short().to_owned(), source };
+    let contract = |source| Error::Contract {
+        definition: checked.hash.short().to_owned(),
+        source,
+    };
     let mut cleaner = Cleaner::new(&checked.pipeline, resource, &input.raw, generation).map_err(contract)?;
 
-    let clean = CleanKey { raw: input.raw.clone(), definition: checked.hash.short().to_owned() };
-    let about = CleanMetadata { definition: definition.clone(), generation, parts: metadata.parts };
+    let clean = CleanKey {
+        raw: input.raw.clone(),
+        definition: checked.hash.short().to_owned(),
+    };
+    let about = CleanMetadata {
+        definition: definition.clone(),
+        generation,
+        parts: metadata.parts,
+    };
     if input.raw.part == Part::End {
         let marker = ObjectWriter::create(services.store.as_ref(), &clean.clean(), &about.to_metadata(), ZSTD_LEVEL).await;
         output::finish(&clean.clean(), marker).await?;
         let nothing = CleanTally::default();
-        return Ok(Outcome { clean, tally: nothing, this_attempt: nothing });
+        return Ok(Outcome {
+            clean,
+            tally: nothing,
+            this_attempt: nothing,
+        });
     }
 
     let mut output = Output::create(services.store.as_ref(), &clean, &about).await?;
     captures(&key, &mut reader, &mut cleaner, &mut output).await?;
     let tally = cleaner.tally();
     if !tally.balances() {
-        return Err(Error::Unbalanced { key: key.to_string(), tally });
+        return Err(Error::Unbalanced {
+            key: key.to_string(),
+            tally,
+        });
     }
-    let stopped = |source| Error::Interrupted { key: key.to_string(), source };
+    let stopped = |source| Error::Interrupted {
+        key: key.to_string(),
+        source,
+    };
     // Rejects first: once the clean object is there, the object counts as cleaned.
     if output.finish_rejected().await? {
         run.reached(Step::RejectedWritten).map_err(stopped)?;
@@ -100,29 +136,55 @@ pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Out
     output.finish_clean().await?;
     run.reached(Step::CleanWritten { records: tally.out }).map_err(stopped)?;
 
-    let fact = FactKey { raw: input.raw.clone(), definition, stage: Stage::Clean };
+    let fact = FactKey {
+        raw: input.raw.clone(),
+        definition,
+        stage: Stage::Clean,
+    };
     let kept = services.ledger.record_fact(&fact, &Fact::Clean(tally), run.clock.now_ms()).await;
-    let kept = kept.map_err(|source| Error::Ledger { key: key.to_string(), source })?;
+    let kept = kept.map_err(|source| Error::Ledger {
+        key: key.to_string(),
+        source,
+    })?;
     run.reached(Step::CleanFactRecorded).map_err(stopped)?;
     let Fact::Clean(kept) = kept else {
         let problem = "the fact of stage clean is one of another stage".to_owned();
-        let source = ledger::LedgerError::Damaged { place: key.to_string(), problem };
-        return Err(Error::Ledger { key: key.to_string(), source });
+        let source = ledger::LedgerError::Damaged {
+            place: key.to_string(),
+            problem,
+        };
+        return Err(Error::Ledger {
+            key: key.to_string(),
+            source,
+        });
     };
-    Ok(Outcome { clean, tally: kept, this_attempt: tally })
+    Ok(Outcome {
+        clean,
+        tally: kept,
+        this_attempt: tally,
+    })
 }
 
 /// Line by line, from the raw object to the outputs.
 async fn captures(key: &lake::Key, reader: &mut ObjectReader, cleaner: &mut Cleaner, output: &mut Output<'_>) -> Result<(), Error> {
-    let damaged = |line, problem| Error::Damaged { key: key.to_string(), line, problem };
+    let damaged = |line, problem| Error::Damaged {
+        key: key.to_string(),
+        line,
+        problem,
+    };
     let mut number = 0;
-    while let Some(line) = reader.next_line().await.map_err(|source: StoreError| Error::Read { key: key.to_string(), source })? {
+    while let Some(line) = reader.next_line().await.map_err(|source: StoreError| Error::Read {
+        key: key.to_string(),
+        source,
+    })? {
         number += 1;
         let text = std::str::from_utf8(line).map_err(|error| damaged(number, error.to_string()))?;
         let capture = Capture::parse_head(text).map_err(|error| damaged(number, error.to_string()))?;
         let mut from = Some(0);
         while let Some(item) = from {
-            from = cleaner.capture(number, &capture, item, &mut output.waiting).map_err(|fault| damaged(number, fault.to_string()))?;
+            from = cleaner
+                .capture(number, &capture, item, &mut output.waiting)
+                .map_err(|fault| damaged(number, fault.to_string()))?;
             output.write().await?;
         }
     }

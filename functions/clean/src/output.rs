@@ -40,7 +40,14 @@ impl<'s> Output<'s> {
     pub async fn create(store: &'s dyn Store, key: &'s CleanKey, about: &'s CleanMetadata) -> Result<Output<'s>, Error> {
         let clean = ObjectWriter::create(store, &key.clean(), &about.to_metadata(), ZSTD_LEVEL).await;
         let clean = clean.map_err(|source| failed(&key.clean(), source))?;
-        Ok(Output { store, key, about, clean, rejected: None, waiting: Waiting::default() })
+        Ok(Output {
+            store,
+            key,
+            about,
+            clean,
+            rejected: None,
+            waiting: Waiting::default(),
+        })
     }
 
     /// Writes what waits.
@@ -54,7 +61,11 @@ impl<'s> Output<'s> {
         let failed = |source| failed(&self.key.rejected(), source);
         let rejected = match &mut self.rejected {
             Some(rejected) => rejected,
-            none => none.insert(ObjectWriter::create(self.store, &self.key.rejected(), &self.about.to_metadata(), ZSTD_LEVEL).await.map_err(failed)?),
+            none => none.insert(
+                ObjectWriter::create(self.store, &self.key.rejected(), &self.about.to_metadata(), ZSTD_LEVEL)
+                    .await
+                    .map_err(failed)?,
+            ),
         };
         rejected.write(&self.waiting.rejected).await.map_err(failed)?;
         self.waiting.rejected.clear();
@@ -83,5 +94,8 @@ pub(crate) async fn finish(key: &Key, writer: Result<ObjectWriter, StoreError>) 
 }
 
 fn failed(key: &Key, source: StoreError) -> Error {
-    Error::Write { key: key.to_string(), source }
+    Error::Write {
+        key: key.to_string(),
+        source,
+    }
 }

@@ -1,5 +1,6 @@
 //! A contract compiled: what each record is held against. Made by `contract`, read by everything else.
 
+use crate::bson_writer::Header;
 use crate::condition::ConditionPlan;
 use crate::trie::{Tree, Trie};
 use crate::value::time::TimeFormat;
@@ -44,7 +45,9 @@ pub(crate) enum IdentityPlan {
 #[derive(Debug)]
 pub(crate) enum SourceForm {
     /// One JSON document: the records are where the selector looks.
-    Json { selector: Option<Path> },
+    Json {
+        selector: Option<Path>,
+    },
     Ndjson,
     Csv(Csv),
 }
@@ -54,8 +57,8 @@ pub(crate) enum SourceForm {
 pub(crate) struct FieldPlan {
     /// Empty for a list's item.
     pub name: String,
-    /// The name and a NUL, as BSON has it.
-    pub key: Box<[u8]>,
+    /// The name as BSON has it.
+    pub header: Header,
     /// Where its value is looked for, as the user wrote it.
     pub path: Path,
     /// Whether it is read from the record around the item.

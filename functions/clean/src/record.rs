@@ -64,7 +64,10 @@ pub(crate) struct Maker {
 impl Maker {
     pub fn new(plan: &Plan, run: &str, generation: u32) -> Maker {
         Maker {
-            scratch: Scratch { memory: plan.trie.memory(), ..Scratch::default() },
+            scratch: Scratch {
+                memory: plan.trie.memory(),
+                ..Scratch::default()
+            },
             unknown: Vec::new(),
             generation,
             stamp: Stamp::new(run),
@@ -103,7 +106,8 @@ impl Maker {
         let version = plan.version.and_then(|field| self.version(field)).unwrap_or(scanned.captured_at_ms);
         let rank = Rank::new(version, self.generation, scanned.captured_at_ms, scanned.place);
         let deleted = !plan.delete_when.is_empty() && plan.delete_when.iter().all(|condition| self.holds(condition));
-        self.stamp.write(&mut self.document, scanned.captured_at_ms, version, rank, hash, deleted);
+        self.stamp
+            .write(&mut self.document, scanned.captured_at_ms, version, rank, hash, deleted);
         bson::close(&mut self.document, document);
         if self.document.len() > DOCUMENT_BYTES_MAX {
             let message = format!("the document is longer than {DOCUMENT_BYTES_MAX} bytes");
@@ -123,12 +127,22 @@ impl Maker {
     fn fields<W: Watch>(&mut self, plan: &Plan, scanned: &Scanned<'_>, watch: &mut W) {
         self.fields.clear();
         self.ends.clear();
-        let mut converter = Converter { trie: &plan.trie, out: &mut self.fields, scratch: &mut self.scratch, watch };
+        let mut converter = Converter {
+            trie: &plan.trie,
+            out: &mut self.fields,
+            scratch: &mut self.scratch,
+            watch,
+        };
         for field in &plan.fields {
             let frame = scanned.parent.filter(|_| field.from_parent).unwrap_or(scanned.item);
-            let slot = converter.scratch.slots.get(frame.base + field.slot as usize).copied().unwrap_or(Slot::Missing);
+            let slot = converter
+                .scratch
+                .slots
+                .get(frame.base + field.slot as usize)
+                .copied()
+                .unwrap_or(Slot::Missing);
             let faults = converter.scratch.faults.len();
-            if let Err(Broken) = converter.field(field, Key::Field(&field.key), Value::of(frame.text, slot), TOP) {
+            if let Err(Broken) = converter.field(field, Key::Field(&field.header), Value::of(frame.text, slot), TOP) {
                 converter.scratch.faults.place(faults, &field.name);
             }
             self.ends.push(converter.out.len());
@@ -139,7 +153,11 @@ impl Maker {
             && let Some(field) = key.iter().copied().find(wrong_key)
         {
             let name = plan.fields.get(field).map_or("", |field| field.name.as_str());
-            self.scratch.faults.add(name, Problem::new(Reason::WrongType, "a part of the key must be a single value, not null"), None);
+            self.scratch.faults.add(
+                name,
+                Problem::new(Reason::WrongType, "a part of the key must be a single value, not null"),
+                None,
+            );
         }
     }
 
@@ -153,11 +171,16 @@ impl Maker {
             let key = key_of(unknown, scanned);
             let value = Value::of(scanned.item.text, unknown.value);
             let taken = match plan.unknown {
-                UnknownFields::Reject => Err(Problem::new(Reason::UnknownField, "no field reads this key, and `unknown_fields` is `reject`")),
+                UnknownFields::Reject => Err(Problem::new(
+                    Reason::UnknownField,
+                    "no field reads this key, and `unknown_fields` is `reject`",
+                )),
                 UnknownFields::Ignore | UnknownFields::Keep => kept(plan, key, &value, &mut keys, &mut self.fields),
             };
             if let Err(problem) = taken {
-                self.scratch.faults.add(&key.value().unwrap_or(Cow::Borrowed(key.inner)), problem, value.shown());
+                self.scratch
+                    .faults
+                    .add(&key.value().unwrap_or(Cow::Borrowed(key.inner)), problem, value.shown());
             }
         }
     }
@@ -229,7 +252,11 @@ impl Maker {
 }
 
 fn start(ends: &[usize], field: usize) -> usize {
-    field.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or_default()
+    field
+        .checked_sub(1)
+        .and_then(|before| ends.get(before))
+        .copied()
+        .unwrap_or_default()
 }
 
 /// The element of a field.
@@ -241,8 +268,14 @@ fn span<'f>(fields: &'f [u8], ends: &[usize], field: usize) -> &'f [u8] {
 /// The key of an unread value.
 fn key_of<'a>(unknown: &Unknown, scanned: &Scanned<'a>) -> RawString<'a> {
     match &unknown.key {
-        UnknownKey::Json { span, escaped } => RawString { inner: scanned.item.text.get(span.clone()).unwrap_or_default(), escaped: *escaped },
-        UnknownKey::Column(column) => RawString { inner: scanned.columns.get(*column).map_or("", String::as_str), escaped: false },
+        UnknownKey::Json { span, escaped } => RawString {
+            inner: scanned.item.text.get(span.clone()).unwrap_or_default(),
+            escaped: *escaped,
+        },
+        UnknownKey::Column(column) => RawString {
+            inner: scanned.columns.get(*column).map_or("", String::as_str),
+            escaped: false,
+        },
     }
 }
 
@@ -250,12 +283,12 @@ fn key_of<'a>(unknown: &Unknown, scanned: &Scanned<'a>) -> RawString<'a> {
 fn kept<'a>(plan: &Plan, key: RawString<'a>, value: &Value<'_>, keys: &mut Keys<'a>, out: &mut Vec<u8>) -> Result<(), Problem> {
     let name = key_name(key)?;
     if matches!(&*name, "_id" | "_tidemill") || plan.fields.iter().any(|field| *field.name == *name) {
-        return Err(Problem::new(Reason::NameTaken, "the key is to be kept, but a field of the document is called so"));
+        return Err(Problem::new(
+            Reason::NameTaken,
+            "the key is to be kept, but a field of the document is called so",
+        ));
     }
     let before = out.len();
-    write_json(out, Key::Name(&name), value, TOP).map_err(|problem| {
-        out.truncate(before);
-        problem
-    })?;
+    write_json(out, Key::Name(&name), value, TOP).inspect_err(|_| out.truncate(before))?;
     keys.add(name)
 }

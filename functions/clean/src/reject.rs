@@ -1,6 +1,7 @@
 //! The lines of `rejected/`: one a record, with every fault, the record itself, and where it came from.
 
 use crate::fault::{Fault, Faults};
+use crate::readable::is_readable;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lake::json::write_string;
@@ -35,8 +36,8 @@ pub(crate) fn write_rejected(line: &mut Vec<u8>, faults: &Faults, record: Origin
     }
     line.extend_from_slice(b",\"record\":");
     match record {
-        Original::Json(text) => line.extend_from_slice(one_line(text).as_bytes()),
-        Original::Text(text) => write_string(line, text),
+        Original::Json(text) if is_readable(text) => line.extend_from_slice(one_line(text).as_bytes()),
+        Original::Json(text) | Original::Text(text) => write_string(line, text),
         Original::Bytes(bytes) => {
             line.extend_from_slice(b"{\"base64\":\"");
             line.extend_from_slice(BASE64.encode(bytes).as_bytes());
@@ -45,7 +46,13 @@ pub(crate) fn write_rejected(line: &mut Vec<u8>, faults: &Faults, record: Origin
     }
     line.extend_from_slice(b",\"capture\":{\"key\":");
     write_string(line, whence.key);
-    line.extend_from_slice(format!(",\"line\":{},\"item\":{},\"at\":{},\"url\":", whence.line, whence.item, whence.at_ms).as_bytes());
+    line.extend_from_slice(
+        format!(
+            ",\"line\":{},\"item\":{},\"at\":{},\"url\":",
+            whence.line, whence.item, whence.at_ms
+        )
+        .as_bytes(),
+    );
     write_string(line, whence.url);
     line.extend_from_slice(b"},\"faults\":[");
     for (place, fault) in faults.list().iter().enumerate() {

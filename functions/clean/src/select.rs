@@ -17,7 +17,11 @@ pub(crate) trait Records<'a> {
 pub(crate) fn walk<'a>(steps: &[Step], scanner: &mut Scanner<'a>, text: &'a str, records: &mut impl Records<'a>) -> Result<(), Stop> {
     let kind = scanner.peek()?;
     let Some((step, rest)) = steps.split_first() else {
-        return if kind == Kind::List { each(&[], scanner, text, records) } else { records.record(scanner) };
+        return if kind == Kind::List {
+            each(&[], scanner, text, records)
+        } else {
+            records.record(scanner)
+        };
     };
     match (step, kind) {
         (Step::Key(key), Kind::Object) => member(key, rest, scanner, text, records),
@@ -32,13 +36,7 @@ pub(crate) fn walk<'a>(steps: &[Step], scanner: &mut Scanner<'a>, text: &'a str,
     }
 }
 
-fn member<'a>(
-    key: &str,
-    rest: &[Step],
-    scanner: &mut Scanner<'a>,
-    text: &'a str,
-    records: &mut impl Records<'a>,
-) -> Result<(), Stop> {
+fn member<'a>(key: &str, rest: &[Step], scanner: &mut Scanner<'a>, text: &'a str, records: &mut impl Records<'a>) -> Result<(), Stop> {
     let start = scanner.offset();
     let (mut first, mut found) = (true, false);
     scanner.begin_object()?;
@@ -58,16 +56,13 @@ fn member<'a>(
     if found {
         return Ok(());
     }
-    records.broken(text.get(start..scanner.offset()).unwrap_or_default(), missing(&Step::Key(key.to_owned())))
+    records.broken(
+        text.get(start..scanner.offset()).unwrap_or_default(),
+        missing(&Step::Key(key.to_owned())),
+    )
 }
 
-fn item<'a>(
-    index: usize,
-    rest: &[Step],
-    scanner: &mut Scanner<'a>,
-    text: &'a str,
-    records: &mut impl Records<'a>,
-) -> Result<(), Stop> {
+fn item<'a>(index: usize, rest: &[Step], scanner: &mut Scanner<'a>, text: &'a str, records: &mut impl Records<'a>) -> Result<(), Stop> {
     let start = scanner.offset();
     let (mut first, mut at) = (true, 0);
     scanner.begin_list()?;

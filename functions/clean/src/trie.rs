@@ -13,9 +13,17 @@ pub(crate) enum Slot {
     Missing,
     /// A key on the way stands twice in its object.
     Duplicate,
-    Json { kind: Kind, escaped: bool, start: u32, end: u32 },
+    Json {
+        kind: Kind,
+        escaped: bool,
+        start: u32,
+        end: u32,
+    },
     /// A text as it is (CSV), not JSON.
-    Plain { start: u32, end: u32 },
+    Plain {
+        start: u32,
+        end: u32,
+    },
 }
 
 /// A key that no path begins with.
@@ -47,6 +55,14 @@ struct Node {
     slot: Option<u32>,
 }
 
+impl Node {
+    /// The slot of a node that nothing is below.
+    #[inline]
+    fn leaf(&self) -> Option<u32> {
+        self.slot.filter(|_| self.keys.is_empty() && self.indexes.is_empty())
+    }
+}
+
 /// What is remembered of the records before, to be quicker with the next. It changes no result.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
@@ -56,15 +72,25 @@ pub(crate) struct Memory {
 
 #[derive(Debug, Default)]
 struct NodeMemory {
-    /// The keys of the object seen here last, in its order, and where they lead.
-    order: Vec<(String, Option<NodeId>)>,
+    /// The keys of the object seen here last, in its order.
+    order: Vec<Expected>,
     /// The scan that was here last: a second time in one scan is a duplicate key.
     scan: u64,
 }
 
+/// A key that is expected, for that is how the object before went on.
+#[derive(Debug, Default)]
+struct Expected {
+    /// All from the value before to this one's: `, "key": `.
+    lead: String,
+    /// Where the key stands in it.
+    key: Range<usize>,
+    child: Option<NodeId>,
+}
+
 /// How much of an order is remembered.
 const ORDER_KEYS_MAX: usize = 256;
-const ORDER_KEY_BYTES_MAX: usize = 128;
+const LEAD_BYTES_MAX: usize = 128;
 
 /// One tree of a [`Trie`].
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +147,10 @@ impl Trie {
     }
 
     pub fn memory(&self) -> Memory {
-        Memory { nodes: self.nodes.iter().map(|_| NodeMemory::default()).collect(), scans: 0 }
+        Memory {
+            nodes: self.nodes.iter().map(|_| NodeMemory::default()).collect(),
+            scans: 0,
+        }
     }
 
     fn new_node(&mut self) -> NodeId {
@@ -163,7 +192,13 @@ pub(crate) fn scan<'a>(
 ) -> Result<Kind, Fault> {
     memory.scans += 1;
     let kind = scanner.peek()?;
-    let mut scan = Scan { trie, text, memory, slots, unknown };
+    let mut scan = Scan {
+        trie,
+        text,
+        memory,
+        slots,
+        unknown,
+    };
     scan.value(tree.root, scanner)?;
     Ok(kind)
 }
@@ -179,7 +214,9 @@ struct Scan<'s, 'a> {
 
 impl<'a> Scan<'_, 'a> {
     fn value(&mut self, id: NodeId, scanner: &mut Scanner<'a>) -> Result<(), Fault> {
-        let Some(node) = self.trie.nodes.get(id) else { return scanner.skip_value().map(|_| ()) };
+        let Some(node) = self.trie.nodes.get(id) else {
+            return scanner.skip_value().map(|_| ());
+        };
         let slot = if node.keys.is_empty() && node.indexes.is_empty() && self.unknown.is_none() {
             whole(scanner)?
         } else {
@@ -190,7 +227,12 @@ impl<'a> Scan<'_, 'a> {
                 Kind::List if !node.indexes.is_empty() => self.list(node, scanner)?,
                 _ => return self.fill(node.slot, whole(scanner)?),
             }
-            Slot::Json { kind, escaped: false, start: start as u32, end: scanner.offset() as u32 }
+            Slot::Json {
+                kind,
+                escaped: false,
+                start: start as u32,
+                end: scanner.offset() as u32,
+            }
         };
         self.fill(node.slot, slot)
     }
@@ -207,26 +249,27 @@ impl<'a> Scan<'_, 'a> {
         let mut unknown = self.unknown.take();
         scanner.begin_object()?;
         let (mut first, mut at) = (true, 0);
-        while let Some(key) = scanner.next_key(&mut first)? {
-            let child = self.step(id, node, at, key);
+        while let Some((child, key)) = self.step(id, node, at, &mut first, scanner)? {
             at += 1;
-            match child {
-                Some(child) if self.is_first(child) => self.value(child, scanner)?,
-                Some(child) => {
+            match (child, &mut unknown) {
+                (Some(child), _) if self.is_first(child) => match self.trie.nodes.get(child).and_then(Node::leaf) {
+                    Some(slot) => {
+                        let value = whole(scanner)?;
+                        self.fill(Some(slot), value)?;
+                    }
+                    None => self.value(child, scanner)?,
+                },
+                (Some(child), _) => {
                     scanner.skip_value()?;
                     self.mark_duplicate(child);
                 }
-                None => match &mut unknown {
-                    None => {
-                        scanner.skip_value()?;
-                    }
-                    Some(list) => {
-                        let start = key.inner.as_ptr() as usize - self.text.as_ptr() as usize;
-                        let value = whole(scanner)?;
-                        let key = UnknownKey::Json { span: start..start + key.inner.len(), escaped: key.escaped };
-                        list.push(Unknown { key, value });
-                    }
-                },
+                (None, None) => {
+                    scanner.skip_value()?;
+                }
+                (None, Some(list)) => {
+                    let value = whole(scanner)?;
+                    list.push(Unknown { key, value });
+                }
             }
         }
         Ok(())
@@ -248,20 +291,50 @@ impl<'a> Scan<'_, 'a> {
         Ok(())
     }
 
-    /// Where a key leads. The keys of the object before are tried first, place by place.
+    /// Passes over the next key: where it leads, and where it stands. What the object before had here is tried first, in one comparison.
     #[inline]
-    fn step(&mut self, id: NodeId, node: &Node, at: usize, key: RawString<'a>) -> Option<NodeId> {
-        let memory = self.memory.nodes.get_mut(id)?;
-        match memory.order.get(at) {
-            Some((expected, child)) if !key.escaped && expected == key.inner => *child,
-            _ => learn(&mut memory.order, node, at, key),
+    fn step(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        at: usize,
+        first: &mut bool,
+        scanner: &mut Scanner<'a>,
+    ) -> Result<Option<(Option<NodeId>, UnknownKey)>, Fault> {
+        let before = scanner.offset();
+        let Some(memory) = self.memory.nodes.get_mut(id) else {
+            return Ok(None);
+        };
+        if let Some(expected) = memory.order.get(at)
+            && scanner.accept(&expected.lead)
+        {
+            *first = false;
+            let span = before + expected.key.start..before + expected.key.end;
+            return Ok(Some((expected.child, UnknownKey::Json { span, escaped: false })));
         }
+        let Some(key) = scanner.next_key(first)? else { return Ok(None) };
+        scanner.peek()?;
+        let child = node.keys.iter().find(|(k, _)| key.is(k)).map(|(_, id)| *id);
+        let lead = self.text.get(before..scanner.offset()).unwrap_or_default();
+        let start = key.inner.as_ptr() as usize - lead.as_ptr() as usize;
+        learn(&mut memory.order, at, lead, key, start, child);
+        let span = before + start..before + start + key.inner.len();
+        Ok(Some((
+            child,
+            UnknownKey::Json {
+                span,
+                escaped: key.escaped,
+            },
+        )))
     }
 
     #[inline]
     fn is_first(&mut self, id: NodeId) -> bool {
         let scan = self.memory.scans;
-        self.memory.nodes.get_mut(id).is_some_and(|memory| std::mem::replace(&mut memory.scan, scan) != scan)
+        self.memory
+            .nodes
+            .get_mut(id)
+            .is_some_and(|memory| std::mem::replace(&mut memory.scan, scan) != scan)
     }
 
     #[cold]
@@ -276,25 +349,31 @@ impl<'a> Scan<'_, 'a> {
     }
 }
 
-fn learn(order: &mut Vec<(String, Option<NodeId>)>, node: &Node, at: usize, key: RawString<'_>) -> Option<NodeId> {
-    let child = node.keys.iter().find(|(k, _)| key.is(k)).map(|(_, id)| *id);
-    if key.escaped || at >= ORDER_KEYS_MAX || key.inner.len() > ORDER_KEY_BYTES_MAX {
-        return child;
+/// Remembers a key for the objects to come.
+fn learn(order: &mut Vec<Expected>, at: usize, lead: &str, key: RawString<'_>, start: usize, child: Option<NodeId>) {
+    // A line break must be seen by the scanner, and an escape by whoever takes the key.
+    if key.escaped || at >= ORDER_KEYS_MAX || lead.len() > LEAD_BYTES_MAX || lead.contains(['\n', '\r']) {
+        return;
     }
     if at == order.len() {
-        order.push((key.inner.to_owned(), child));
-    } else if let Some((expected, known)) = order.get_mut(at) {
-        expected.clear();
-        expected.push_str(key.inner);
-        *known = child;
+        order.push(Expected::default());
     }
-    child
+    if let Some(expected) = order.get_mut(at) {
+        expected.lead.clear();
+        expected.lead.push_str(lead);
+        expected.key = start..start + key.inner.len();
+        expected.child = child;
+    }
 }
 
 /// Passes over a value and notes its span.
 #[inline]
 pub(crate) fn whole(scanner: &mut Scanner<'_>) -> Result<Slot, Fault> {
-    let raw = scanner.skip_value()?;
-    let end = scanner.offset();
-    Ok(Slot::Json { kind: raw.kind, escaped: raw.escaped, start: (end - raw.text.len()) as u32, end: end as u32 })
+    let (kind, start, escaped) = scanner.skip_span()?;
+    Ok(Slot::Json {
+        kind,
+        escaped,
+        start: start as u32,
+        end: scanner.offset() as u32,
+    })
 }

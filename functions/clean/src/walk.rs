@@ -100,8 +100,19 @@ impl<'a, W: Watch, S: Sink> Walk<'_, 'a, W, S> {
 
     /// Makes a document of a record whose values are in the slots.
     pub fn make(&mut self, item: u32, frame: Frame<'_>, parent: Option<Frame<'_>>, columns: &[String], record: Original<'_>) {
-        let place = Place { run: self.origin.run, part: self.origin.part, line: self.whence.line, item };
-        let scanned = Scanned { item: frame, parent, columns, captured_at_ms: self.whence.at_ms, place };
+        let place = Place {
+            run: self.origin.run,
+            part: self.origin.part,
+            line: self.whence.line,
+            item,
+        };
+        let scanned = Scanned {
+            item: frame,
+            parent,
+            columns,
+            captured_at_ms: self.whence.at_ms,
+            place,
+        };
         if W::ON {
             self.watch.record(record);
         }
@@ -186,7 +197,15 @@ impl<'a, W: Watch, S: Sink> Walk<'_, 'a, W, S> {
         unknown.clear();
         let wanted = keep && self.plan.unknown != UnknownFields::Ignore && !self.plan.trie.reads_root(tree);
         let slots = scratch.slots.get_mut(base..).unwrap_or_default();
-        Ok(scan(&self.plan.trie, tree, scanner, text, &mut scratch.memory, slots, wanted.then_some(unknown))?)
+        Ok(scan(
+            &self.plan.trie,
+            tree,
+            scanner,
+            text,
+            &mut scratch.memory,
+            slots,
+            wanted.then_some(unknown),
+        )?)
     }
 }
 
@@ -210,5 +229,8 @@ fn not_an_object(kind: Kind) -> Problem {
         Kind::List => "a list",
         Kind::Object => "an object",
     };
-    Problem::new(Reason::NotAnObject, format!("expected an object, found {found}; a field with `from: $` would read it"))
+    Problem::new(
+        Reason::NotAnObject,
+        format!("expected an object, found {found}; a field with `from: $` would read it"),
+    )
 }

@@ -47,15 +47,13 @@ pub enum Error {
         #[source]
         source: PagingError,
     },
-    #[error("cannot go on after {url}: its reply is not what the paginator needs")]
+    #[error("cannot go on after {url}: its reply is not what `endpoint` describes")]
     Reply {
         url: String,
         #[source]
         source: Wrong,
     },
-    #[error(
-        "cannot go on after {url}: its reply is not JSON, so the paginator finds no next page in it; what came is kept and can be looked at in `raw/`"
-    )]
+    #[error("cannot go on after {url}: its reply is not JSON, so there is no next page to be found in it; it is kept in `raw/`")]
     NotJson { url: String },
     #[error("no file matches {pattern}")]
     NoFile { pattern: String },

@@ -8,7 +8,7 @@ use crate::raw::RawWriter;
 use crate::redirect::Refusal;
 use crate::render::Renderer;
 use crate::request::{self, Sent};
-use crate::skim::{Plan, Skimmed};
+use crate::skim::{Plan, Skimmed, Wrong};
 use crate::{incremental, link};
 use lake::{BodyForm, CaptureHead};
 use ledger::Step;
@@ -171,7 +171,10 @@ impl<'a> Pages<'a> {
         }
         let skimmed = match skimmed {
             Some(skimmed) => skimmed,
-            None if nothing || !self.needs_json() => Skimmed::default(),
+            None if nothing || !self.needs_records() => Skimmed {
+                selected: true,
+                ..Skimmed::default()
+            },
             None => return Err(Error::NotJson { url: self.url.clone() }),
         };
         let facts = self.facts(&reply, skimmed)?;
@@ -186,9 +189,9 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Whether the next page is found by what the reply says.
-    fn needs_json(&self) -> bool {
-        !matches!(self.endpoint.paginator, Paginator::SinglePage {} | Paginator::LinkHeader { .. })
+    /// Whether a reply without records would end the run as if there were no more: then an error document must not pass for one.
+    fn needs_records(&self) -> bool {
+        !matches!(self.endpoint.paginator, Paginator::SinglePage {})
     }
 
     fn address(&self, state: &paging::State) -> Result<Url, Error> {
@@ -201,7 +204,8 @@ impl<'a> Pages<'a> {
     }
 
     fn facts(&self, reply: &Reply, skimmed: Skimmed<'_>) -> Result<PageFacts, Error> {
-        if let Some(source) = skimmed.wrong {
+        let nowhere = (self.needs_records() && !skimmed.selected).then_some(Wrong::SELECTOR);
+        if let Some(source) = skimmed.wrong.or(nowhere) {
             return Err(Error::Reply {
                 url: self.url.clone(),
                 source,

@@ -11,6 +11,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skimmed<'a> {
     pub records: u64,
+    /// Whether the `data_selector` leads somewhere: to records, or to an empty list or `null`, which stand for none.
+    pub selected: bool,
     /// A hash of the records; `None` without any.
     pub hash: Option<u64>,
     /// The greatest cursor value of the records.
@@ -23,6 +25,14 @@ pub struct Skimmed<'a> {
     pub wrong: Option<Wrong>,
     /// Whether there are line breaks outside strings.
     pub line_breaks: bool,
+}
+
+impl Wrong {
+    /// Nothing stands where the records should.
+    pub const SELECTOR: Wrong = Wrong {
+        key: "data_selector",
+        expected: "there, or is no list: the reply may be an error document, and is kept in `raw/`",
+    };
 }
 
 /// A value of the reply that is of another kind than the paginator needs.
@@ -186,6 +196,7 @@ impl<'a> Reader<'a> {
             Records::UnlessList => !in_record && !matches!(kind, Kind::List | Kind::Null),
         };
         self.found.records += u64::from(begins);
+        self.found.selected |= node.records != Records::No || (node.each.is_some() && matches!(kind, Kind::List | Kind::Null));
         let in_record = in_record || begins;
         match kind {
             Kind::Object if !node.keys.is_empty() => self.object(node, scanner, in_record)?,

@@ -108,7 +108,7 @@ pub(super) fn troubles(reports: &[ResourceReport], err: &mut dyn Write) -> io::R
             writeln!(err, "error: {name} could not be fetched to its end: {error}")?;
         }
         for problem in &report.problems {
-            writeln!(err, "error: {} could not be processed: {}", problem.object, problem.message)?;
+            writeln!(err, "error: {}: {}", problem.object, problem.message)?;
         }
         if report.over_limit() {
             let limit = String::from(report.reject_limit);

@@ -92,7 +92,12 @@ fn row(record: &RunRecord, totals: &Totals) -> Vec<String> {
 }
 
 fn object(record: &RunRecord, totals: &Totals) -> Value {
-    let mut object = json!({
+    let (error, holder) = match &record.state {
+        RunState::Failed { message } => (Some(message), None),
+        RunState::Skipped { holder } => (None, Some(holder)),
+        RunState::Extracting | RunState::Extracted => (None, None),
+    };
+    json!({
         "run": record.id.to_string(),
         "pipeline": record.resource.pipeline,
         "resource": record.resource.resource,
@@ -101,14 +106,10 @@ fn object(record: &RunRecord, totals: &Totals) -> Value {
         "started": iso(record.started_ms),
         "ended": record.ended_ms.map(iso),
         "state": state(&record.state),
+        "error": error,
+        "holder": holder,
         "extract": {"captures": record.captures, "bytes": record.bytes},
         "clean": totals.clean,
         "load": totals.load,
-    });
-    match &record.state {
-        RunState::Failed { message } => object["error"] = json!(message),
-        RunState::Skipped { holder } => object["holder"] = json!(holder),
-        RunState::Extracting | RunState::Extracted => {}
-    }
-    object
+    })
 }

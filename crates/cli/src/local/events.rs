@@ -110,3 +110,61 @@ impl Upload for AnnouncingUpload {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use lake::DirectoryStore;
+
+    const RAW: &str = "raw/p/r/dt=2026-11-24/01M869X26REPS9TQZ60A3DBEYN/000001.jsonl.zst";
+    const CLEAN: &str = "clean/p/r/v=01234567/dt=2026-11-24/01M869X26REPS9TQZ60A3DBEYN/000001.bson.zst";
+    const REJECTED: &str = "rejected/p/r/v=01234567/dt=2026-11-24/01M869X26REPS9TQZ60A3DBEYN/000001.jsonl.zst";
+
+    fn store(folder: &tempfile::TempDir, queues: &Queues) -> AnnouncingStore {
+        let inner = DirectoryStore::open(folder.path().to_owned()).unwrap();
+        AnnouncingStore::new(Arc::new(inner), queues.clone())
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_announced_to_the_function_it_starts() {
+        let (folder, queues) = (tempfile::tempdir().unwrap(), Queues::default());
+        let store = store(&folder, &queues);
+        let (mut to_clean, mut to_load) = (queues.open(Function::Clean), queues.open(Function::Load));
+        let [raw, clean, rejected] = [RAW, CLEAN, REJECTED].map(|key| Key::parse(key).unwrap());
+        for written in [Written::Created, Written::AlreadyThere] {
+            let put = store.put_new(&raw, &Metadata::new(), Bytes::new()).await.unwrap();
+            assert_eq!((put, to_clean.recv().await), (written, Some(raw.clone())));
+        }
+        for key in [&rejected, &clean] {
+            let mut upload = store.upload(key, &Metadata::new()).await.unwrap();
+            upload.write(Bytes::from_static(b"x")).await.unwrap();
+            assert!(to_load.try_recv().is_err(), "announced before it is there");
+            upload.finish().await.unwrap();
+        }
+        drop(store.upload(&clean, &Metadata::new()).await.unwrap());
+        queues.close(Function::Clean);
+        queues.close(Function::Load);
+        assert_eq!((to_load.recv().await, to_load.recv().await), (Some(clean), None));
+        assert_eq!(to_clean.recv().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_writer_waits_while_too_many_objects_wait() {
+        let queues = Queues::default();
+        let mut to_clean = queues.open(Function::Clean);
+        let raw = Key::parse(RAW).unwrap();
+        for _ in 0..WAITING_MAX {
+            queues.announce(&raw).await;
+        }
+        let mut one_more = std::pin::pin!(queues.announce(&raw));
+        let waits = tokio::select! {
+            biased;
+            () = &mut one_more => false,
+            () = std::future::ready(()) => true,
+        };
+        assert!(waits);
+        assert_eq!(to_clean.recv().await, Some(raw.clone()));
+        one_more.await;
+    }
+}

@@ -23,6 +23,7 @@ struct State {
     /// What is being fetched.
     name: String,
     began: Instant,
+    last_page: Instant,
     last_shown: Instant,
     pages: u64,
     records: u64,
@@ -65,6 +66,7 @@ impl Progress {
                 shown,
                 name: String::new(),
                 began: now,
+                last_page: now,
                 last_shown: now,
                 pages: 0,
                 records: 0,
@@ -81,7 +83,7 @@ impl Progress {
         state.name = name.to_owned();
         (state.pages, state.records, state.bytes, state.cleaned, state.loaded) = (0, 0, 0, 0, 0);
         state.began = Instant::now();
-        state.last_shown = state.began;
+        (state.last_page, state.last_shown) = (state.began, state.began);
         if let Shown::Drawn(bar) = &state.shown {
             bar.set_message(format!("{name}: asking"));
         }
@@ -119,6 +121,7 @@ impl Observer for Progress {
                 state.pages += 1;
                 state.records += records;
                 state.bytes += bytes;
+                state.last_page = Instant::now();
             }
             Step::CleanWritten { records } => state.cleaned += records,
             Step::BatchLoaded { documents } => state.loaded += documents,
@@ -140,7 +143,8 @@ impl State {
             return;
         }
         self.last_shown = Instant::now();
-        let text = self.text(self.began.elapsed());
+        // The rate is that of the source: it stands still once the last page is there.
+        let text = self.text(self.last_page.duration_since(self.began));
         match &mut self.shown {
             Shown::Drawn(bar) => bar.set_message(text),
             Shown::Lines(to) => {

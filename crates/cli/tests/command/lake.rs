@@ -167,6 +167,30 @@ async fn a_resource_that_is_held_is_skipped_and_says_by_whom() {
     );
 }
 
+#[tokio::test]
+async fn an_empty_run_does_not_empty_a_collection_and_has_failed() {
+    let desk = orders();
+    desk.write(
+        "pipelines/orders.yaml",
+        &ORDERS.replace("{collection: orders}", "{collection: orders, write_disposition: replace}"),
+    );
+    assert_eq!(desk.type_in(&["run", "orders"]).await.status, Status::Well);
+    for file in ["orders-1.ndjson", "orders-2.ndjson"] {
+        desk.write(&format!("pipelines/{file}"), "");
+    }
+    let empty = desk.type_in(&["run", "orders"]).await;
+    assert_eq!(empty.status, Status::Failed);
+    assert_eq!(empty.err.matches("`allow_empty` is not set").count(), 1, "{}", empty.err);
+    assert_eq!(desk.type_in(&["documents", "orders"]).await.lines().len(), 2);
+    desk.write("pipelines/orders-1.ndjson", "{\"id\": 3, \"total\": 1}\n");
+    assert_eq!(desk.type_in(&["run", "orders"]).await.status, Status::Well);
+    let documents = desk.type_in(&["documents", "orders"]).await;
+    assert_eq!(
+        documents.lines().iter().map(|document| document["_id"].clone()).collect::<Vec<_>>(),
+        [3]
+    );
+}
+
 /// Stops the work at one step, as a kill would.
 struct StopAt {
     step: usize,

@@ -41,6 +41,25 @@ async fn a_file_with_five_mistakes_gets_five_messages() {
 }
 
 #[tokio::test]
+async fn two_files_that_write_one_collection_are_refused_together() {
+    let desk = Desk::empty();
+    desk.type_in(&["init", "orders"]).await;
+    desk.type_in(&["init", "returns"]).await;
+    insta::assert_snapshot!(desk.type_in(&["check", "orders", "returns"]).await.masked(), @r"
+    pipelines/orders.yaml: no fault; pipeline orders, resource items
+    --- err, exit 2
+    error: pipelines/orders.yaml and pipelines/returns.yaml both write the collection `items`: give each its own
+    ");
+    let json = desk.type_in(&["check", "orders", "returns", "--json"]).await;
+    assert_eq!(
+        (json.status, json.lines()[1]["clashes"].as_array().unwrap().len()),
+        (Status::Wrong, 1)
+    );
+    let twice = desk.type_in(&["check", "orders", "pipelines/orders.yaml"]).await;
+    assert_eq!(twice.status, Status::Well, "{}", twice.err);
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_said_with_what_is() {
     let repository = Desk::repository();
     insta::assert_snapshot!(repository.type_in(&["run", "earthquaks"]).await.masked(), @r"

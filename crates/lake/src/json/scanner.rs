@@ -114,6 +114,17 @@ impl<'a> Scanner<'a> {
     /// Passes over the next value, checking all of it.
     #[inline]
     pub fn skip_value(&mut self) -> Result<Raw<'a>, Fault> {
+        let (kind, start, escaped) = self.skip_span()?;
+        Ok(Raw {
+            kind,
+            text: self.since(start),
+            escaped,
+        })
+    }
+
+    /// As [`Scanner::skip_value`]: the value's kind, the byte at which it starts (it ends at [`Scanner::offset`]), whether it is a string with escapes.
+    #[inline(always)]
+    pub fn skip_span(&mut self) -> Result<(Kind, usize, bool), Fault> {
         let kind = self.peek()?;
         let start = self.at;
         let mut escaped = false;
@@ -125,11 +136,7 @@ impl<'a> Scanner<'a> {
             Kind::False => self.word("false")?,
             Kind::Null => self.word("null")?,
         }
-        Ok(Raw {
-            kind,
-            text: self.since(start),
-            escaped,
-        })
+        Ok((kind, start, escaped))
     }
 
     /// Steps into an object: then [`Scanner::next_key`].
@@ -156,6 +163,17 @@ impl<'a> Scanner<'a> {
         let key = self.string()?;
         self.colon()?;
         Ok(Some(key))
+    }
+
+    /// Passes over `lead` if the text goes on with exactly it. For objects that are alike: `lead` must be what [`Scanner::next_key`] passed at
+    /// the same place of another one (and the white space before the value), without a line break. Then it is read without being read again.
+    #[inline]
+    pub fn accept(&mut self, lead: &str) -> bool {
+        let follows = self.text.as_bytes().get(self.at..self.at + lead.len()) == Some(lead.as_bytes());
+        if follows {
+            self.at += lead.len();
+        }
+        follows
     }
 
     /// Whether another item of the list stepped into follows, which is next; `false` after the closing bracket.
@@ -327,9 +345,9 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn digits(&mut self) -> Result<(), Fault> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-        self.at += digits;
-        if digits == 0 { Err(self.fault("a digit")) } else { Ok(()) }
+        let length = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        self.at += length;
+        if length == 0 { Err(self.fault("a digit")) } else { Ok(()) }
     }
 
     #[inline]

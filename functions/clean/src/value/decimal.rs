@@ -20,13 +20,22 @@ const BIAS: i32 = 6176;
 impl Decimal {
     /// The literal's value, with the literal's digits where they fit; only zeros at the end may be dropped or added to make it fit.
     pub fn exactly(literal: Literal) -> Result<Decimal, Problem> {
-        let Literal { negative, mut coefficient, mut exponent, long } = literal;
+        let Literal {
+            negative,
+            mut coefficient,
+            mut exponent,
+            long,
+        } = literal;
         if long {
             return Err(too_many_digits());
         }
         while digits(coefficient) > DIGITS_MAX || (exponent < EXPONENT_MIN && coefficient != 0) {
             if !coefficient.is_multiple_of(10) {
-                return Err(if exponent < EXPONENT_MIN { out_of_range() } else { too_many_digits() });
+                return Err(if exponent < EXPONENT_MIN {
+                    out_of_range()
+                } else {
+                    too_many_digits()
+                });
             }
             coefficient /= 10;
             exponent += 1;
@@ -41,7 +50,11 @@ impl Decimal {
             coefficient *= 10;
             exponent -= 1;
         }
-        Ok(Decimal { negative, coefficient, exponent: exponent as i32 })
+        Ok(Decimal {
+            negative,
+            coefficient,
+            exponent: exponent as i32,
+        })
     }
 
     /// The 16 bytes as BSON has them. The coefficient is below 2^113, so the encoding's first form always does.
@@ -89,7 +102,10 @@ fn digits(coefficient: u128) -> u32 {
 }
 
 fn too_many_digits() -> Problem {
-    Problem::new(Reason::TooManyDigits, "the number has more than the 34 digits that Decimal128 holds")
+    Problem::new(
+        Reason::TooManyDigits,
+        "the number has more than the 34 digits that Decimal128 holds",
+    )
 }
 
 fn out_of_range() -> Problem {

@@ -13,11 +13,19 @@ pub(super) fn point(value: &Value<'_>) -> Result<(f64, f64), Problem> {
     let (longitude, latitude) = match value {
         Value::Object(text) => object(text)?,
         Value::List(text) => coordinates(text)?,
-        other => return Err(Problem::new(Reason::WrongType, format!("expected a point, found {}", other.kind_name()))),
+        other => {
+            return Err(Problem::new(
+                Reason::WrongType,
+                format!("expected a point, found {}", other.kind_name()),
+            ));
+        }
     };
     for (degrees, limit, what) in [(longitude, 180.0, "longitude"), (latitude, 90.0, "latitude")] {
         if !(-limit..=limit).contains(&degrees) {
-            return Err(Problem::new(Reason::OutOfRange, format!("the {what} is not between -{limit} and {limit}")));
+            return Err(Problem::new(
+                Reason::OutOfRange,
+                format!("the {what} is not between -{limit} and {limit}"),
+            ));
         }
     }
     Ok((longitude, latitude))
@@ -49,7 +57,10 @@ fn object(text: &str) -> Result<(f64, f64), Problem> {
         let place = KEYS.iter().position(|name| key.is(name)).and_then(|at| found.get_mut(at));
         let Some(place) = place else { continue };
         if !matches!(place, Value::Missing) {
-            return Err(Problem::new(Reason::DuplicateKey, "a key of the point stands twice: neither value is chosen"));
+            return Err(Problem::new(
+                Reason::DuplicateKey,
+                "a key of the point stands twice: neither value is chosen",
+            ));
         }
         *place = value;
     }
@@ -70,7 +81,11 @@ fn coordinates(text: &str) -> Result<(f64, f64), Problem> {
         count += 1;
     }
     let [longitude, latitude, _] = found;
-    if count < 2 { Err(not_a_point("")) } else { Ok((longitude, latitude)) }
+    if count < 2 {
+        Err(not_a_point(""))
+    } else {
+        Ok((longitude, latitude))
+    }
 }
 
 fn degrees(value: &Value<'_>) -> Result<f64, Problem> {
@@ -81,6 +96,7 @@ fn degrees(value: &Value<'_>) -> Result<f64, Problem> {
 }
 
 fn not_a_point(_: impl Sized) -> Problem {
-    let forms = "expected `{type: Point, coordinates: [longitude, latitude]}`, a list of two or three numbers, or an object with `lat` and `lon`";
+    let forms =
+        "expected `{type: Point, coordinates: [longitude, latitude]}`, a list of two or three numbers, or an object with `lat` and `lon`";
     Problem::new(Reason::NotAPoint, forms)
 }

@@ -16,7 +16,8 @@ pub(crate) use typed::{Constant, Typed};
 use crate::bson_writer::{Key, element, tag};
 use crate::fault::{Fault, Faults, Problem, Reason};
 use crate::plan::{FieldPlan, Kind};
-use crate::reject::Original;
+use crate::readable::is_readable;
+use crate::reject::{Original, one_line};
 use crate::trie::{Memory, Slot, Trie};
 use lake::json::{self as lake_json, Kind as JsonKind, RawString};
 
@@ -103,9 +104,18 @@ impl<'a> Value<'a> {
             Value::Null => "null".to_owned(),
             Value::Bool(value) => value.to_string(),
             Value::Text(text) => quoted(&excerpt(text)),
-            Value::Escaped(inner) if inner.len() <= SHOWN_BYTES_MAX => format!("\"{inner}\""),
-            Value::Number(raw) | Value::List(raw) | Value::Object(raw) if raw.len() <= SHOWN_BYTES_MAX => crate::reject::one_line(raw),
-            Value::Number(raw) | Value::List(raw) | Value::Object(raw) | Value::Escaped(raw) => quoted(&excerpt(raw)),
+            Value::Escaped(raw) | Value::Number(raw) | Value::List(raw) | Value::Object(raw) => {
+                let json = if let Value::Escaped(_) = self {
+                    format!("\"{raw}\"")
+                } else {
+                    one_line(raw)
+                };
+                if raw.len() <= SHOWN_BYTES_MAX && is_readable(&json) {
+                    json
+                } else {
+                    quoted(&excerpt(raw))
+                }
+            }
         })
     }
 }
@@ -198,7 +208,11 @@ impl<W: Watch> Converter<'_, W> {
     }
 
     fn rules<'v>(&mut self, rules: &'v Rules, value: Value<'v>, level: u32) -> Value<'v> {
-        if W::ON && level == TOP { rules.apply(value, self.watch) } else { rules.apply(value, &mut Unwatched) }
+        if W::ON && level == TOP {
+            rules.apply(value, self.watch)
+        } else {
+            rules.apply(value, &mut Unwatched)
+        }
     }
 
     /// What the rules before the type made of it.

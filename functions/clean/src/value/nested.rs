@@ -14,7 +14,10 @@ impl<W: Watch> Converter<'_, W> {
     /// Appends an object. `Err(None)`: the faults inside are noted already.
     pub(super) fn object(&mut self, plan: &ObjectPlan, key: Key<'_>, value: &Value<'_>, level: u32) -> Result<(), Option<Problem>> {
         let Value::Object(text) = value else {
-            return Err(Some(Problem::new(Reason::WrongType, format!("expected an object, found {}", value.kind_name()))));
+            return Err(Some(Problem::new(
+                Reason::WrongType,
+                format!("expected an object, found {}", value.kind_name()),
+            )));
         };
         deeper(level)?;
         let base = self.scratch.slots.len();
@@ -37,7 +40,7 @@ impl<W: Watch> Converter<'_, W> {
         for field in &plan.fields {
             let slot = self.scratch.slots.get(base + field.slot as usize).copied().unwrap_or(Slot::Missing);
             let faults = self.scratch.faults.len();
-            if let Err(Broken) = self.field(field, Key::Field(&field.key), Value::of(text, slot), level + 1) {
+            if let Err(Broken) = self.field(field, Key::Field(&field.header), Value::of(text, slot), level + 1) {
                 self.scratch.faults.place(faults, &field.name);
                 broken = true;
             }
@@ -47,11 +50,23 @@ impl<W: Watch> Converter<'_, W> {
     }
 
     /// Appends a list. The outer error is one of the type (`None`: the faults inside are noted already), the inner one of its length.
-    pub(super) fn list(&mut self, plan: &ListPlan, key: Key<'_>, value: &Value<'_>, level: u32) -> Result<Result<(), Problem>, Option<Problem>> {
+    pub(super) fn list(
+        &mut self,
+        plan: &ListPlan,
+        key: Key<'_>,
+        value: &Value<'_>,
+        level: u32,
+    ) -> Result<Result<(), Problem>, Option<Problem>> {
         deeper(level)?;
         element(self.out, tag::ARRAY, key);
         let at = bson::open(self.out);
-        let mut items = Items { plan, level, place: 0, kept: 0, broken: false };
+        let mut items = Items {
+            plan,
+            level,
+            place: 0,
+            kept: 0,
+            broken: false,
+        };
         match (value, &plan.split) {
             (Value::List(text), _) => {
                 let mut scanner = Scanner::new(text, DEPTH_MAX);
@@ -68,8 +83,15 @@ impl<W: Watch> Converter<'_, W> {
                 }
             }
             _ => {
-                let expected = if plan.split.is_some() { "a list or a text to be split" } else { "a list" };
-                return Err(Some(Problem::new(Reason::WrongType, format!("expected {expected}, found {}", value.kind_name()))));
+                let expected = if plan.split.is_some() {
+                    "a list or a text to be split"
+                } else {
+                    "a list"
+                };
+                return Err(Some(Problem::new(
+                    Reason::WrongType,
+                    format!("expected {expected}, found {}", value.kind_name()),
+                )));
             }
         }
         bson::close(self.out, at);
@@ -122,7 +144,10 @@ fn deeper(level: u32) -> Result<(), Option<Problem>> {
 }
 
 pub(super) fn too_deep() -> Problem {
-    Problem::new(Reason::TooDeep, format!("the value nests deeper than the {LEVELS_MAX} levels of BSON"))
+    Problem::new(
+        Reason::TooDeep,
+        format!("the value nests deeper than the {LEVELS_MAX} levels of BSON"),
+    )
 }
 
 /// The text was checked when the record was scanned, so only a bug would show this.

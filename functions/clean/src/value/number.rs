@@ -26,7 +26,12 @@ impl Literal {
             [b'+', rest @ ..] => (false, rest),
             bytes => (false, bytes),
         };
-        let mut literal = Literal { negative, coefficient: 0, exponent: 0, long: false };
+        let mut literal = Literal {
+            negative,
+            coefficient: 0,
+            exponent: 0,
+            long: false,
+        };
         let (mut digits, mut significant, mut point) = (0u64, 0u32, false);
         let mut rest = unsigned;
         while let Some((&byte, after)) = rest.split_first() {
@@ -76,15 +81,23 @@ impl Literal {
         if literal.exponent < 0 {
             return Ok(None);
         }
-        let scale = u32::try_from(literal.exponent).ok().filter(|_| !literal.long).and_then(|e| 10i128.checked_pow(e));
-        let magnitude = scale.and_then(|scale| i128::try_from(literal.coefficient).ok()?.checked_mul(scale)).ok_or(())?;
+        let scale = u32::try_from(literal.exponent)
+            .ok()
+            .filter(|_| !literal.long)
+            .and_then(|e| 10i128.checked_pow(e));
+        let magnitude = scale
+            .and_then(|scale| i128::try_from(literal.coefficient).ok()?.checked_mul(scale))
+            .ok_or(())?;
         Ok(Some(if literal.negative { -magnitude } else { magnitude }))
     }
 
     /// `value * 1000`, cut off towards minus infinity; `None` beyond 128 bits.
     pub fn thousandths(self) -> Option<i128> {
         let reduced = self.reduced();
-        let literal = Literal { exponent: reduced.exponent + 3, ..reduced };
+        let literal = Literal {
+            exponent: reduced.exponent + 3,
+            ..reduced
+        };
         if literal.coefficient == 0 && !literal.long {
             return Some(0);
         }
@@ -92,11 +105,18 @@ impl Literal {
             return literal.whole().ok().flatten();
         }
         let coefficient = i128::try_from(literal.coefficient).ok()?;
-        let scale = u32::try_from(-literal.exponent).ok().and_then(|e| 10i128.checked_pow(e)).unwrap_or(i128::MAX);
+        let scale = u32::try_from(-literal.exponent)
+            .ok()
+            .and_then(|e| 10i128.checked_pow(e))
+            .unwrap_or(i128::MAX);
         let signed = if literal.negative { -coefficient } else { coefficient };
         // A dropped digit beyond the 38th makes a negative number a little less.
         let exact = signed.div_euclid(scale);
-        Some(if literal.long && literal.negative && signed.rem_euclid(scale) == 0 { exact - 1 } else { exact })
+        Some(if literal.long && literal.negative && signed.rem_euclid(scale) == 0 {
+            exact - 1
+        } else {
+            exact
+        })
     }
 }
 
@@ -109,7 +129,9 @@ fn exponent(text: &[u8]) -> Option<i64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let size = digits.iter().fold(0i64, |size, digit| (size * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX));
+    let size = digits
+        .iter()
+        .fold(0i64, |size, digit| (size * 10 + i64::from(digit - b'0')).min(EXPONENT_MAX));
     Some(if negative { -size } else { size })
 }
 
@@ -117,7 +139,10 @@ fn exponent(text: &[u8]) -> Option<i64> {
 pub(super) fn literal_text<'v>(value: &Value<'v>, expected: &str) -> Result<&'v str, Problem> {
     match value {
         Value::Number(text) | Value::Text(text) => Ok(text),
-        other => Err(Problem::new(Reason::WrongType, format!("expected {expected}, found {}", other.kind_name()))),
+        other => Err(Problem::new(
+            Reason::WrongType,
+            format!("expected {expected}, found {}", other.kind_name()),
+        )),
     }
 }
 
@@ -133,8 +158,14 @@ pub(super) fn whole(value: &Value<'_>, min: i64, max: i64) -> Result<i64, Proble
     let out_of_range = || Problem::new(Reason::OutOfRange, format!("expected a whole number from {min} to {max}"));
     match literal.whole() {
         Err(()) => Err(out_of_range()),
-        Ok(None) => Err(Problem::new(Reason::NotAWholeNumber, "expected a whole number, found one with a fraction")),
-        Ok(Some(number)) => i64::try_from(number).ok().filter(|n| (min..=max).contains(n)).ok_or_else(out_of_range),
+        Ok(None) => Err(Problem::new(
+            Reason::NotAWholeNumber,
+            "expected a whole number, found one with a fraction",
+        )),
+        Ok(Some(number)) => i64::try_from(number)
+            .ok()
+            .filter(|n| (min..=max).contains(n))
+            .ok_or_else(out_of_range),
     }
 }
 
@@ -168,7 +199,10 @@ pub(super) fn double(value: &Value<'_>) -> Result<f64, Problem> {
     }
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(number),
-        Ok(_) => Err(Problem::new(Reason::OutOfRange, "the number is beyond what 64 bits of floating point hold")),
+        Ok(_) => Err(Problem::new(
+            Reason::OutOfRange,
+            "the number is beyond what 64 bits of floating point hold",
+        )),
         Err(_) => Err(not_a_number("a number")),
     }
 }

@@ -92,7 +92,8 @@ pub(crate) struct Bounds {
 impl Bounds {
     #[inline]
     pub fn check(&self, value: &Typed<'_>) -> Result<(), Problem> {
-        let beyond = |bound: &Option<Constant>, side: Ordering| bound.as_ref().is_some_and(|bound| value.compare(&bound.typed()) == Some(side));
+        let beyond =
+            |bound: &Option<Constant>, side: Ordering| bound.as_ref().is_some_and(|bound| value.compare(&bound.typed()) == Some(side));
         if beyond(&self.min, Ordering::Less) {
             return Err(Problem::new(Reason::BelowMin, "the value is less than `min`"));
         }
@@ -120,8 +121,14 @@ impl Bounds {
 pub(super) fn length(min: Option<u64>, max: Option<u64>, found: usize, what: &str) -> Result<(), Problem> {
     let found = found as u64;
     match (min, max) {
-        (Some(min), _) if found < min => Err(Problem::new(Reason::TooShort, format!("expected at least {min} {what}, found {found}"))),
-        (_, Some(max)) if found > max => Err(Problem::new(Reason::TooLong, format!("expected at most {max} {what}, found {found}"))),
+        (Some(min), _) if found < min => Err(Problem::new(
+            Reason::TooShort,
+            format!("expected at least {min} {what}, found {found}"),
+        )),
+        (_, Some(max)) if found > max => Err(Problem::new(
+            Reason::TooLong,
+            format!("expected at most {max} {what}, found {found}"),
+        )),
         _ => Ok(()),
     }
 }

@@ -3,10 +3,10 @@
 use super::Value;
 use super::number::{Literal, literal_text, short_whole};
 use crate::fault::{Problem, Reason};
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::strtime::{self, BrokenDownTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::Timestamp;
 
 /// How a field's times are written.
 #[derive(Debug)]
@@ -49,7 +49,10 @@ impl TimeFormat {
 
     /// ISO 8601, in UTC where no offset is written: how a pipeline file writes times.
     pub fn utc() -> TimeFormat {
-        TimeFormat { form: Form::Iso8601, zone: TimeZone::UTC }
+        TimeFormat {
+            form: Form::Iso8601,
+            zone: TimeZone::UTC,
+        }
     }
 
     /// Milliseconds since 1970; finer digits are cut off towards the past.
@@ -88,7 +91,10 @@ impl TimeFormat {
         match &self.form {
             Form::Iso8601 => {
                 let Value::Text(text) = value else {
-                    let message = format!("expected a time as text, found {}; a count of seconds needs `format: unix_s` or `unix_ms`", value.kind_name());
+                    let message = format!(
+                        "expected a time as text, found {}; a count of seconds needs `format: unix_s` or `unix_ms`",
+                        value.kind_name()
+                    );
                     return Err(Problem::new(Reason::WrongType, message));
                 };
                 let iso = iso8601(text).ok_or_else(|| self.not_a_time())?;
@@ -110,7 +116,10 @@ impl TimeFormat {
             return in_range(at);
         }
         let Some(mut literal) = Literal::parse(text) else {
-            return Err(Problem::new(Reason::NotANumber, "expected a count since 1970, found a text that is no number"));
+            return Err(Problem::new(
+                Reason::NotANumber,
+                "expected a count since 1970, found a text that is no number",
+            ));
         };
         if scale == 1 {
             literal.exponent -= 3;
@@ -136,9 +145,15 @@ impl TimeFormat {
             return in_range(floor_ms(at)).map(Read::At);
         }
         let date = parsed.to_date().map_err(|_| self.not_a_time())?;
-        let time = if parsed.hour().is_some() { parsed.to_time().map_err(|_| self.not_a_time())? } else { Time::midnight() };
+        let time = if parsed.hour().is_some() {
+            parsed.to_time().map_err(|_| self.not_a_time())?
+        } else {
+            Time::midnight()
+        };
         let local = date.to_datetime(time);
-        let Some(name) = parsed.iana_time_zone() else { return Ok(Read::Local(local)) };
+        let Some(name) = parsed.iana_time_zone() else {
+            return Ok(Read::Local(local));
+        };
         let zone = TimeZone::get(name).map_err(|_| self.not_a_time())?;
         TimeFormat { form: Form::Iso8601, zone }.at(local).map(Read::At)
     }
@@ -148,10 +163,16 @@ impl TimeFormat {
         let offset = match self.zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset,
             AmbiguousOffset::Gap { .. } => {
-                return Err(Problem::new(Reason::NoSuchTime, format!("the time zone skips {local}: clocks are put forward over it")));
+                return Err(Problem::new(
+                    Reason::NoSuchTime,
+                    format!("the time zone skips {local}: clocks are put forward over it"),
+                ));
             }
             AmbiguousOffset::Fold { .. } => {
-                return Err(Problem::new(Reason::AmbiguousTime, format!("the time zone has {local} twice: clocks are put back over it")));
+                return Err(Problem::new(
+                    Reason::AmbiguousTime,
+                    format!("the time zone has {local} twice: clocks are put back over it"),
+                ));
             }
         };
         in_range(midnight(local.date()) + ms_of_day(local.time()) - i64::from(offset.seconds()) * 1000)
@@ -201,7 +222,29 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 /// The common form, `YYYY-MM-DDTHH:MM:SSZ` with up to nine digits of a fraction; `None` leaves it to [`iso8601`].
 #[inline]
 fn utc_second(text: &[u8]) -> Option<i64> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, rest @ ..] = text else {
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        m1,
+        m2,
+        b'-',
+        d1,
+        d2,
+        b'T',
+        h1,
+        h2,
+        b':',
+        n1,
+        n2,
+        b':',
+        s1,
+        s2,
+        rest @ ..,
+    ] = text
+    else {
         return None;
     };
     let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
@@ -254,7 +297,11 @@ fn iso8601(text: &str) -> Option<Iso> {
     let (day, rest) = digits(after(rest, b'-', extended)?, 2)?;
     let date = Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
     let [b'T' | b't' | b' ', rest @ ..] = rest else {
-        return rest.is_empty().then_some(Iso { date, time: Time::midnight(), offset_s: None });
+        return rest.is_empty().then_some(Iso {
+            date,
+            time: Time::midnight(),
+            offset_s: None,
+        });
     };
     let (hour, rest) = digits(rest, 2)?;
     let extended = rest.first() == Some(&b':');
@@ -268,7 +315,11 @@ fn iso8601(text: &str) -> Option<Iso> {
         return None;
     }
     let time = Time::new(hour as i8, minute as i8, second as i8, i32::try_from(ms).ok()? * 1_000_000).ok()?;
-    Some(Iso { date, time, offset_s: offset(rest)? })
+    Some(Iso {
+        date,
+        time,
+        offset_s: offset(rest)?,
+    })
 }
 
 /// `Z`, `+01`, `+0130` or `+01:30`; nothing is no offset, anything else a fault.
@@ -290,7 +341,9 @@ fn offset(text: &[u8]) -> Option<Option<i32>> {
 
 fn digits(text: &[u8], count: usize) -> Option<(i32, &[u8])> {
     let (digits, rest) = text.split_at_checked(count)?;
-    let number = digits.iter().try_fold(0, |number, b| b.is_ascii_digit().then(|| number * 10 + i32::from(b - b'0')))?;
+    let number = digits
+        .iter()
+        .try_fold(0, |number, b| b.is_ascii_digit().then(|| number * 10 + i32::from(b - b'0')))?;
     Some((number, rest))
 }
 

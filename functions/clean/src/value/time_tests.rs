@@ -19,14 +19,14 @@ proptest! {
         let slow = text.replace('T', " ").replace('Z', "+00:00");
         prop_assert_eq!(utc_second(slow.as_bytes()), None);
         prop_assert_eq!(iso(None).timestamp(&Value::Text(&slow)).unwrap(), expected);
-        prop_assert_eq!(days(i64::from(timestamp.to_zoned(TimeZone::UTC).year()), 1, 1) * DAY_MS,
-            floor_ms(jiff::civil::date(timestamp.to_zoned(TimeZone::UTC).year(), 1, 1).to_zoned(TimeZone::UTC).unwrap().timestamp()));
+        let date = TimeZone::UTC.to_datetime(timestamp).date();
+        prop_assert_eq!(midnight(date), floor_ms(TimeZone::UTC.to_timestamp(date.to_datetime(Time::midnight())).unwrap()));
     }
 
     #[test]
     fn a_local_time_is_what_jiff_makes_of_it(at in 0i64..4_000_000_000_000, zone in prop::sample::select(vec!["Europe/Oslo", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"])) {
         let tz = TimeZone::get(zone).unwrap();
-        let local = Timestamp::from_millisecond(at).unwrap().to_zoned(tz.clone()).datetime();
+        let local = tz.to_datetime(Timestamp::from_millisecond(at).unwrap());
         let ours = iso(Some(zone)).timestamp(&Value::Text(&local.to_string())).map_err(|problem| problem.reason());
         let theirs = tz.to_ambiguous_timestamp(local);
         match theirs.offset() {

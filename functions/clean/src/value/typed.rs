@@ -65,7 +65,10 @@ fn wrong_type(value: &Value<'_>, expected: &str) -> Problem {
 }
 
 fn exact(value: &Value<'_>) -> Result<[u8; 16], Problem> {
-    let literal = value.as_text().and_then(Literal::parse).ok_or_else(|| wrong_type(value, "a number"))?;
+    let literal = value
+        .as_text()
+        .and_then(Literal::parse)
+        .ok_or_else(|| wrong_type(value, "a number"))?;
     Decimal::exactly(literal).map(Decimal::to_bytes)
 }
 

@@ -1,5 +1,11 @@
 //! `clean` from outside: captures in, documents and rejects out.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod conservation;
 mod determinism;
@@ -59,8 +65,13 @@ impl Out {
 
 /// A document without `_id` and `_tidemill`, shown compactly.
 pub fn shown(document: &bson::RawDocument) -> String {
-    let fields = document.iter().map(|element| element.unwrap()).filter(|(key, _)| key.as_str() != "_id" && key.as_str() != "_tidemill");
-    let fields: Vec<String> = fields.map(|(key, value)| format!("{}={}", key.as_str(), value_shown(value))).collect();
+    let fields = document
+        .iter()
+        .map(|element| element.unwrap())
+        .filter(|(key, _)| key.as_str() != "_id" && key.as_str() != "_tidemill");
+    let fields: Vec<String> = fields
+        .map(|(key, value)| format!("{}={}", key.as_str(), value_shown(value)))
+        .collect();
     fields.join(" ")
 }
 
@@ -76,10 +87,23 @@ pub fn value_shown(value: bson::RawBsonRef<'_>) -> String {
         B::Boolean(b) => b.to_string(),
         B::DateTime(at) => format!("ms {}", at.timestamp_millis()),
         B::Null => "null".into(),
-        B::Array(items) => format!("[{}]", items.into_iter().map(|item| value_shown(item.unwrap())).collect::<Vec<_>>().join(", ")),
+        B::Array(items) => format!(
+            "[{}]",
+            items
+                .into_iter()
+                .map(|item| value_shown(item.unwrap()))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
         B::Document(document) => {
             let fields = document.iter().map(|element| element.unwrap());
-            format!("{{{}}}", fields.map(|(key, value)| format!("{}: {}", key.as_str(), value_shown(value))).collect::<Vec<_>>().join(", "))
+            format!(
+                "{{{}}}",
+                fields
+                    .map(|(key, value)| format!("{}: {}", key.as_str(), value_shown(value)))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
         other => format!("{other:?}"),
     }
@@ -87,22 +111,42 @@ pub fn value_shown(value: bson::RawBsonRef<'_>) -> String {
 
 /// A pipeline around a record's YAML (indented by nothing), for a REST source.
 pub fn rest(record: &str) -> Checked {
-    pipeline("source: {rest_api: {base_url: 'https://example.org/'}}", "endpoint: {path: a}", record)
+    pipeline(
+        "source: {rest_api: {base_url: 'https://example.org/'}}",
+        "endpoint: {path: a}",
+        record,
+    )
 }
 
 pub fn pipeline(source: &str, resource: &str, record: &str) -> Checked {
+    // What is named by its place can only be appended.
+    let disposition = if record.contains("identity: position") { "append" } else { "merge" };
     let record: String = record.lines().map(|line| format!("      {line}\n")).collect();
-    let text = format!("pipeline: p\n{source}\nresources:\n  - name: r\n    {resource}\n    record:\n{record}    load: {{collection: c}}\n");
+    let text = format!(
+        "pipeline: p\n{source}\nresources:\n  - name: r\n    {resource}\n    record:\n{record}    load: {{collection: c, write_disposition: {disposition}}}\n"
+    );
     pipeline::check("p.yaml", &text).unwrap_or_else(|faults| panic!("{faults}\n{text}"))
 }
 
 pub fn raw_key() -> RawKey {
     let name = |text| pipeline::Name::new(text).unwrap();
-    RawKey { pipeline: name("p"), resource: name("r"), run: RunId::new(1_700_000_000_000, 7), part: Part::Number(3) }
+    RawKey {
+        pipeline: name("p"),
+        resource: name("r"),
+        run: RunId::new(1_700_000_000_000, 7),
+        part: Part::Number(3),
+    }
 }
 
 pub fn capture<'a>(body: Body<'a>, piece: Option<Piece<'a>>) -> Capture<'a> {
-    Capture { at_ms: AT_MS, url: Cow::Borrowed("https://example.org/a"), status: 200, content_type: None, piece, body }
+    Capture {
+        at_ms: AT_MS,
+        url: Cow::Borrowed("https://example.org/a"),
+        status: 200,
+        content_type: None,
+        piece,
+        body,
+    }
 }
 
 /// Cleans captures, a line each.

@@ -57,6 +57,25 @@ fn records_are_counted() {
 }
 
 #[test]
+fn a_selector_that_leads_nowhere() {
+    for (selector, text, selected) in [
+        ("a[*]", r#"{"a":[]}"#, true),
+        ("a[*]", r#"{"a":null}"#, true),
+        ("a", r#"{"a":null}"#, true),
+        ("a[*]", r#"{"error":"x"}"#, false),
+        ("a[*]", r#"{"a":{"b":1}}"#, false),
+        ("a[*]", r#"{"a":"x"}"#, false),
+        ("a.b[*]", r#"{"a":null}"#, false),
+        ("a[*].b[*]", r#"{"a":[{}]}"#, true),
+        ("$[*]", r#"{"error":"x"}"#, false),
+        ("$", r#"{"error":"x"}"#, true),
+    ] {
+        let plan = plan(serde_json::json!({"data_selector": selector}));
+        assert_eq!(plan.skim(text).unwrap().selected, selected, "{selector} {text}");
+    }
+}
+
+#[test]
 fn what_the_paginator_asks_for() {
     let incremental = serde_json::json!({"cursor_path": "p.at", "type": "unix_ms", "initial_value": 0});
     let plan_of = |paginator: serde_json::Value, selector: Option<&str>| {

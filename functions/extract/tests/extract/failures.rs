@@ -233,3 +233,16 @@ async fn the_rate_is_kept() {
     );
     Home::new().run(&pipeline).await.unwrap();
 }
+
+/// The client for https is made and tries; what it meets is a failure of the connection.
+#[tokio::test]
+async fn https_where_nobody_listens() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let message = Home::new().failure(&rest(&url, "", "")).await;
+    assert!(
+        message.contains("the connection failed") && message.contains("refused"),
+        "{message}"
+    );
+}

@@ -135,3 +135,18 @@ async fn a_lease_is_kept_while_waiting() {
     assert_eq!(keeper.during(work).await.unwrap(), "done");
     assert!(keeper.lease().expires_ms > lease.expires_ms);
 }
+
+/// A process may run several at once, on any thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_can_be_spawned() {
+    let upstream = source().await;
+    let home = Home::new();
+    let run = Run {
+        clock: home.clock.clone(),
+        observer: Arc::new(Nobody),
+        deadline_ms: None,
+    };
+    let (tick, services) = (home.tick(&rest(&upstream.url("/single/"), "", "")), home.services());
+    let outcome = tokio::spawn(async move { handle(&tick, &run, &services).await }).await.unwrap();
+    assert!(matches!(outcome, Ok(Outcome::Extracted { .. })));
+}

@@ -117,7 +117,7 @@ impl Runner {
         }
         let mut reports = Vec::with_capacity(extractions.len());
         let mut failed = problems.take();
-        self.still_owed(&request.checked, &mut failed).await?;
+        self.still_owed(&request.checked, &extractions, &mut failed).await?;
         for extraction in extractions {
             reports.push(self.report(request, extraction, &mut failed).await?);
         }
@@ -170,8 +170,8 @@ impl Runner {
         let pipeline = &checked.pipeline.pipeline;
         let owed = self.requeue(pipeline, queues).await?;
         if owed > 0 {
-            self.progress
-                .say(&format!("{pipeline}: going on with {owed} objects of an earlier run"));
+            let objects = counted(owed, "object");
+            self.progress.say(&format!("{pipeline}: going on with {objects} of an earlier run"));
         }
         let mut extractions = Vec::with_capacity(resources.len());
         for resource in resources {
@@ -207,12 +207,18 @@ impl Runner {
     }
 
     /// Law 5: what reached no end state and is in no problem yet is one.
-    async fn still_owed(&self, checked: &Checked, problems: &mut Vec<Problem>) -> Result<(), RunnerError> {
+    /// (What a resource owes that another process is at is that process's to finish.)
+    async fn still_owed(&self, checked: &Checked, extractions: &[Extraction], problems: &mut Vec<Problem>) -> Result<(), RunnerError> {
+        let skipped = |raw: &RawKey| {
+            extractions
+                .iter()
+                .any(|other| other.skipped.is_some() && other.resource == raw.resource)
+        };
         for key in self.owed(&checked.pipeline.pipeline).await? {
             let raw = RawKey::parse(key.as_str())
                 .or_else(|_| CleanKey::parse(key.as_str()).map(|clean| clean.raw))
                 .ok();
-            if !problems.iter().any(|problem| problem.raw == raw) {
+            if !problems.iter().any(|problem| problem.raw == raw) && !raw.as_ref().is_some_and(skipped) {
                 problems.push(Problem {
                     object: key.to_string(),
                     raw,

@@ -3,9 +3,11 @@
 use crate::{
     failure::chain,
     local::{events::Queues, routes::Function},
+    output::numbers::{count, counted},
 };
-use lake::{CleanKey, Key, RawKey};
-use ledger::{Interrupted, Next, Run};
+use lake::{CleanKey, Key, Part, RawKey};
+use ledger::{Interrupted, Next, Refused, Run};
+use load::Replacement;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -29,8 +31,12 @@ pub struct Problem {
 pub struct Problems(Arc<Mutex<Vec<Problem>>>);
 
 impl Problems {
+    /// Notes a problem, once.
     pub fn add(&self, problem: Problem) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+        let mut problems = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
     }
 
     pub fn take(&self) -> Vec<Problem> {
@@ -82,7 +88,7 @@ impl Workers {
             match clean::handle(input, &self.run, &self.clean).await {
                 Ok(outcome) => return Ok(Some(outcome)),
                 Err(clean::Error::Interrupted { .. }) => return Err(Interrupted),
-                Err(error) if error.next() == clean::Next::Retry && attempts < RETRIES_MAX => back_off(&mut attempts).await,
+                Err(error) if error.next() == Next::Retry && attempts < RETRIES_MAX => back_off(&mut attempts).await,
                 Err(error) => {
                     self.failed(&input.raw.key(), Some(&input.raw), &error);
                     return Ok(None);
@@ -96,7 +102,10 @@ impl Workers {
         let mut attempts = 0;
         loop {
             match load::handle(input, &self.run, &self.load).await {
-                Ok(outcome) => return Ok(Some(outcome)),
+                Ok(outcome) => {
+                    self.look_at(outcome.replacement, &input.clean.raw);
+                    return Ok(Some(outcome));
+                }
                 Err(load::Error::Interrupted { .. }) => return Err(Interrupted),
                 Err(error) if error.next() == Next::Retry && attempts < RETRIES_MAX => back_off(&mut attempts).await,
                 Err(error) => {
@@ -105,6 +114,30 @@ impl Workers {
                 }
             }
         }
+    }
+
+    /// A complete `replace` run that must not be shown has failed, though each of its objects was loaded.
+    fn look_at(&self, replacement: Option<Replacement>, raw: &RawKey) {
+        let Some(Replacement::Refused(refused)) = replacement else { return };
+        let why = match refused {
+            Refused::RejectsOverLimit { rejected, records_in } => {
+                format!(
+                    "{} of {} were rejected or refused, more than `reject_limit` allows",
+                    count(rejected),
+                    counted(records_in, "record")
+                )
+            }
+            Refused::Empty => "the run brought no document, and `allow_empty` is not set".to_owned(),
+        };
+        let marker = RawKey {
+            part: Part::End,
+            ..raw.clone()
+        };
+        self.problems.add(Problem {
+            object: marker.key().to_string(),
+            raw: Some(marker),
+            message: format!("{why}: the documents of the run before stay"),
+        });
     }
 
     fn failed(&self, key: &Key, raw: Option<&RawKey>, error: &dyn std::error::Error) {

@@ -13,6 +13,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -26,6 +27,8 @@ const RECORDINGS: &[(&str, System)] = &[
     ),
     ("flights", System::Folder),
 ];
+
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 
 /// The kinds of system that are played.
 #[derive(Clone, Copy)]
@@ -104,8 +107,11 @@ impl Drop for Upstream {
 
 async fn accept(listener: TcpListener, served: Arc<Served>) {
     loop {
-        // A connection that broke before it was taken is the client's to try again.
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            // The connection broke before it was taken, or there are too many: the client tries again.
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
         let served = served.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request| {

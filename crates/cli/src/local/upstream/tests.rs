@@ -1,5 +1,5 @@
 //! Requests over real HTTP, to the recordings that ship.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use super::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

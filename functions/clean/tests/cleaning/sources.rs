@@ -1,0 +1,165 @@
+//! Where the records of a capture are: selectors, CSV, NDJSON, and captures that are not what they should be.
+
+use crate::{Out, capture, clean, pipeline, rest};
+use clean::Cleaner;
+use lake::{Body, Piece};
+use pipeline::Checked;
+
+fn selected(selector: &str) -> Checked {
+    let endpoint = format!("endpoint: {{path: a, data_selector: '{selector}'}}");
+    pipeline(
+        "source: {rest_api: {base_url: 'https://example.org/'}}",
+        &endpoint,
+        "identity: position\nfields: {a: {type: int}}",
+    )
+}
+
+fn file(file: &str) -> Checked {
+    pipeline(
+        "source: {files: {}}",
+        &format!("file: {{{file}}}"),
+        "identity: position\nfields: {a: {type: string}, b: {type: string, nullable: true}}",
+    )
+}
+
+fn outcome(out: &Out) -> String {
+    format!("{} | {}", out.fields().join("; "), out.faults().join(", "))
+}
+
+#[test]
+fn selectors() {
+    for (selector, body, expected) in [
+        ("$.x[*]", r#"{"x":[{"a":1},{"a":2}],"y":0}"#, "a=i32 1; a=i32 2 | "),
+        ("$.x", r#"{"x":[{"a":1}]}"#, "a=i32 1 | "),
+        ("$.x", r#"{"x":{"a":1}}"#, "a=i32 1 | "),
+        (
+            "$.x.y[*].z[*]",
+            r#"{"x":{"y":[{"z":[{"a":1}]},{"z":[]},{"z":[{"a":2}]}]}}"#,
+            "a=i32 1; a=i32 2 | ",
+        ),
+        (
+            "$.x.y[*].z[*]",
+            r#"{"x":{"y":[{"z":[{"a":1}]},{}]}}"#,
+            "a=i32 1 | -: selector_missing",
+        ),
+        ("$.x[1]", r#"{"x":[0,{"a":1}]}"#, "a=i32 1 | "),
+        ("$.x[1]", r#"{"x":[0]}"#, " | -: selector_missing"),
+        ("$.x[*]", r#"{"x":[]}"#, " | "),
+        ("$.x[*]", r#"{"x":null}"#, " | "),
+        ("$.x[*]", r#"{"error":"no"}"#, " | -: selector_missing"),
+        ("$.x[*]", r#"{"x":{"a":1}}"#, " | -: selector_missing"),
+        ("$.x[*]", r#""oops""#, " | -: selector_missing"),
+        ("$.x.y[*]", r#"{"x":null}"#, " | -: selector_missing"),
+        ("$.x[*]", r#"{"x":[{"a":1}],"x":[{"a":2}]}"#, "a=i32 1 | -: duplicate_key"),
+        ("$[*]", r#"[{"a":1}]"#, "a=i32 1 | "),
+    ] {
+        let out = clean(&selected(selector), &[capture(Body::Json(body), None)]);
+        assert_eq!(outcome(&out), expected, "{selector} of {body}");
+    }
+    let out = clean(
+        &selected("$.x[*]"),
+        &[capture(Body::Json(r#"[{"a":1}]"#), Some(Piece { offset: 9, header: None }))],
+    );
+    assert_eq!(outcome(&out), "a=i32 1 | ", "the items of a piece are the records");
+}
+
+#[test]
+fn replies_that_are_not_json() {
+    let checked = rest("identity: position\nfields: {a: {type: int}}");
+    let check = |body: Body<'_>, message: &str| {
+        let out = clean(&checked, &[capture(body, None)]);
+        assert_eq!(out.faults(), ["-: not_json"]);
+        let found = out.rejects[0]["message"].as_str().unwrap().to_owned();
+        assert!(found.contains(message), "{found}");
+    };
+    check(Body::Text("<html>".into()), "at line 1, column 1");
+    check(Body::Text("{\n \"é\": x}".into()), "at line 2, column 7");
+    check(Body::Text("".into()), "expected a value");
+    check(Body::Text("[".repeat(100_000).into()), "less nesting");
+    check(Body::Bytes(vec![0xff, 0xfe]), "not UTF-8");
+    let out = clean(&checked, &[capture(Body::Text(" {\"a\": 1}\n".into()), None)]);
+    assert_eq!(outcome(&out), "a=i32 1 | ", "text that is JSON after all");
+    let mut cleaner = Cleaner::new(&checked.pipeline, &checked.pipeline.resources[0], &crate::raw_key(), 1).unwrap();
+    for broken in [r#"[{"a":1}"#, r#"[{"a":1}] x"#, ""] {
+        let damaged = cleaner.capture(1, &capture(Body::Json(broken), None), 0, &mut Out::default());
+        assert!(damaged.is_err(), "what says it is JSON must be");
+    }
+}
+
+#[test]
+fn ndjson() {
+    let checked = file("path: a.ndjson");
+    let check = |body: Body<'_>, expected: &str| assert_eq!(outcome(&clean(&checked, &[capture(body, None)])), expected);
+    check(
+        Body::Text("{\"a\":1}\n\n  \r\n{\"a\":\"x\"}\r\n".into()),
+        r#"a="1" b=null; a="x" b=null | "#,
+    );
+    check(Body::Json("{\"a\":1}"), r#"a="1" b=null | "#);
+    check(
+        Body::Text("{\"a\":1}\n{oops\n{\"a\":2} 3\n{\"a\":4}".into()),
+        r#"a="1" b=null; a="4" b=null | -: not_json, -: not_json"#,
+    );
+    check(Body::Text("\u{feff}{\"a\":1}".into()), r#"a="1" b=null | "#);
+    check(
+        Body::Bytes(b"{\"a\":1}\n\xff\n{\"a\":2}".to_vec()),
+        r#"a="1" b=null; a="2" b=null | -: not_utf8"#,
+    );
+    let out = clean(&checked, &[capture(Body::Bytes(b"\xff\x00".to_vec()), None)]);
+    assert_eq!(out.rejects[0]["record"]["base64"], "/wA=");
+}
+
+#[test]
+fn csv() {
+    let check = |dialect: &str, body: &str, expected: &str| {
+        let out = clean(&file(&format!("path: a.csv{dialect}")), &[capture(Body::Text(body.into()), None)]);
+        assert_eq!(outcome(&out), expected, "{body:?}");
+    };
+    check("", "a,b\n1,x\r\n\"q\"\"\n\",y\n", r#"a="1" b="x"; a="q\"\n" b="y" | "#);
+    check("", "\u{feff}a,b\n1,x", r#"a="1" b="x" | "#);
+    check("", "b,c,a\n1,2,3\n", r#"a="3" b="1" | "#);
+    check(
+        "",
+        "a,b\n1\n2,x,y\n3,z\n",
+        r#"a="3" b="z" | -: wrong_column_count, -: wrong_column_count"#,
+    );
+    check("", "a,b,a\n1,2,3\n", " | a: duplicate_key");
+    check("", "b\nx\n", " | a: missing");
+    check("", "a,b\n1,\"x\n2,y\n", " | -: unclosed_quote");
+    check("", "a,b\n1,\"x", " | -: unclosed_quote");
+    check("", "a,b\n5\" pipe,x", r#"a="5\" pipe" b="x" | "#);
+    check("", "", " | ");
+    check("", "a,b\n", " | ");
+    check(
+        ", format: {csv: {delimiter: ';', quote: \"'\", comment: '#'}}",
+        "#no\na;b\n'1;2';x\n#no\n3;y\n",
+        r#"a="1;2" b="x"; a="3" b="y" | "#,
+    );
+    check(", format: {csv: {header: false, columns: [b, a]}}", "1,2\n", r#"a="2" b="1" | "#);
+    check(", format: {csv: {columns: [b, a]}}", "x,y\n1,2\n", r#"a="2" b="1" | "#);
+    let piece = Piece {
+        offset: 70,
+        header: Some("b,a".into()),
+    };
+    let out = clean(&file("path: a.csv"), &[capture(Body::Text("1,2\n".into()), Some(piece))]);
+    assert_eq!(outcome(&out), r#"a="2" b="1" | "#);
+    let out = clean(
+        &file("path: a.csv"),
+        &[capture(Body::Bytes(b"a,b\n1,x\n\xff,y\n2,\xc3\n3,z\n".to_vec()), None)],
+    );
+    assert_eq!(outcome(&out), r#"a="1" b="x"; a="3" b="z" | -: not_utf8, -: not_utf8"#);
+    let wide = format!("a,b\n{},{}\n", "x".repeat(700_000), "y");
+    assert_eq!(clean(&file("path: a.csv"), &[capture(Body::Text(wide.into()), None)]).tally.out, 1);
+}
+
+#[test]
+fn unknown_columns() {
+    let keep = pipeline(
+        "source: {files: {}}",
+        "file: {path: a.csv}",
+        "identity: position\nunknown_fields: keep\nfields: {a: {type: int}}",
+    );
+    let check = |body: &str, expected: &str| assert_eq!(outcome(&clean(&keep, &[capture(Body::Text(body.into()), None)])), expected);
+    check("a,b,c\n1,x,\n", r#"a=i32 1 b="x" c="" | "#);
+    check("a,b,b\n1,x,y\n", " | b: duplicate_key");
+    check("a,_id\n1,x\n", " | _id: name_taken");
+}
