@@ -256,7 +256,7 @@ resources:
     for paginator in ["single_page", "page_number", "link_header"] {
         for body in [b"<html>come back later</html>".as_slice(), b"\xff\xfe\x00", b"{\"orders\":"] {
             block_on(async {
-                let upstream = Upstream::start(|_| Reply::json(body));
+                let upstream = Upstream::start(move |_| Reply::json(body));
                 let chain = Chain::new();
                 let published = chain.publish(&pipeline(paginator)).await;
                 let ended = chain.tick(&published, &upstream.url(), 1, StopAt::never()).await;

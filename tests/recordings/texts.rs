@@ -35,7 +35,8 @@ fn every_text_is_stored_exactly_or_rejected() {
     let home = home();
     let file = home.pipeline("texts.yaml", &pipeline(count));
     let told = home.well(&["run", &file, "--base-url", &upstream.url(), "--json"]).resources();
-    assert!(told.values().all(|resource| resource["clean"]["in"] == 1), "{told:?}");
+    let uncounted: Vec<&Value> = told.values().filter(|resource| resource["clean"]["in"] != 1).collect();
+    assert!(uncounted.is_empty(), "{uncounted:?}");
     let mut found = tempfile::NamedTempFile::new().unwrap();
     for (number, name) in names.iter().enumerate() {
         if told[&format!("t{number}")]["load"]["inserted"] == 1 {

@@ -96,7 +96,8 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Whether the latest record with this `_id` was the same; else this one is the latest. `within` parts records that are never the same.
-    /// 64 bits of each hash: two different records of one id are taken for the same once in 10^19 times, those of different ids never.
+    ///
+    /// 64 bits of each hash are kept: a record that differs from the latest of its id is taken for it once in 10^19 times.
     #[inline]
     pub fn is_duplicate(&mut self, id: &[u8], fields: u128, within: u64) -> bool {
         if self.latest.len() >= IDS_MAX {

@@ -29,11 +29,10 @@ pub use fault::{Fault, Faults, Reason};
 
 pub(crate) use cleaner::Origin;
 
-use lake::{
-    Capture, CleanKey, CleanMetadata, Definitions, ObjectReader, ObjectWriter, Part, RawKey, RawMetadata, Store, StoreError, ZSTD_LEVEL,
-};
-use ledger::{CleanTally, Fact, FactKey, Ledger, Run, Stage, Step};
+use lake::{Capture, CleanKey, CleanMetadata, Definitions, ObjectReader, Part, RawKey, RawMetadata, Store, StoreError};
+use ledger::{CleanTally, Fact, FactKey, Ledger, LedgerError, Run, Stage, Step};
 use output::Output;
+use pipeline::Checked;
 use std::sync::Arc;
 
 /// Which object is cleaned, under which definition.
@@ -64,37 +63,21 @@ pub struct Outcome {
 
 /// Cleans one raw object.
 pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Outcome, Error> {
-    let key = input.raw.key();
+    let (key, store) = (input.raw.key(), services.store.as_ref());
     let read = |source| Error::Read {
         key: key.to_string(),
         source,
     };
-    let mut reader = ObjectReader::open(services.store.as_ref(), &key).await.map_err(read)?;
+    let mut reader = ObjectReader::open(store, &key).await.map_err(read)?;
     let metadata = RawMetadata::from_metadata(&key, reader.metadata()).map_err(read)?;
-    let (definition, generation) = input
-        .definition
-        .clone()
-        .unwrap_or_else(|| (metadata.definition.clone(), metadata.generation));
+    let of_raw = || (metadata.definition.clone(), metadata.generation);
+    let (definition, generation) = input.definition.clone().unwrap_or_else(of_raw);
     let checked = services.definitions.get(&input.raw.pipeline, &definition).await;
     let checked = checked.map_err(|source| Error::Definition {
         key: key.to_string(),
         source,
     })?;
-    let resource = checked
-        .pipeline
-        .resources
-        .iter()
-        .find(|resource| resource.name == input.raw.resource);
-    let resource = resource.ok_or_else(|| Error::NoResource {
-        key: key.to_string(),
-        definition: checked.hash.short().to_owned(),
-        resource: input.raw.resource.to_string(),
-    })?;
-    let contract = |source| Error::Contract {
-        definition: checked.hash.short().to_owned(),
-        source,
-    };
-    let mut cleaner = Cleaner::new(&checked.pipeline, resource, &input.raw, generation).map_err(contract)?;
+    let mut cleaner = cleaner(&input.raw, &checked, generation)?;
 
     let clean = CleanKey {
         raw: input.raw.clone(),
@@ -105,18 +88,16 @@ pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Out
         generation,
         parts: metadata.parts,
     };
+    let mut output = Output::create(store, &clean, &about).await?;
     if input.raw.part == Part::End {
-        let marker = ObjectWriter::create(services.store.as_ref(), &clean.clean(), &about.to_metadata(), ZSTD_LEVEL).await;
-        output::finish(&clean.clean(), marker).await?;
-        let nothing = CleanTally::default();
+        // The marker holds no captures, and its numbers are no part's.
+        output.finish_clean().await?;
         return Ok(Outcome {
             clean,
-            tally: nothing,
-            this_attempt: nothing,
+            tally: CleanTally::default(),
+            this_attempt: CleanTally::default(),
         });
     }
-
-    let mut output = Output::create(services.store.as_ref(), &clean, &about).await?;
     captures(&key, &mut reader, &mut cleaner, &mut output).await?;
     let tally = cleaner.tally();
     if !tally.balances() {
@@ -125,6 +106,7 @@ pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Out
             tally,
         });
     }
+
     let stopped = |source| Error::Interrupted {
         key: key.to_string(),
         source,
@@ -135,34 +117,52 @@ pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Out
     }
     output.finish_clean().await?;
     run.reached(Step::CleanWritten { records: tally.out }).map_err(stopped)?;
-
     let fact = FactKey {
         raw: input.raw.clone(),
         definition,
         stage: Stage::Clean,
     };
-    let kept = services.ledger.record_fact(&fact, &Fact::Clean(tally), run.clock.now_ms()).await;
-    let kept = kept.map_err(|source| Error::Ledger {
-        key: key.to_string(),
-        source,
-    })?;
+    let kept = record_fact(&fact, tally, run, services).await?;
     run.reached(Step::CleanFactRecorded).map_err(stopped)?;
-    let Fact::Clean(kept) = kept else {
-        let problem = "the fact of stage clean is one of another stage".to_owned();
-        let source = ledger::LedgerError::Damaged {
-            place: key.to_string(),
-            problem,
-        };
-        return Err(Error::Ledger {
-            key: key.to_string(),
-            source,
-        });
-    };
     Ok(Outcome {
         clean,
         tally: kept,
         this_attempt: tally,
     })
+}
+
+/// A cleaner of the raw object's resource.
+fn cleaner(raw: &RawKey, checked: &Checked, generation: u32) -> Result<Cleaner, Error> {
+    let definition = || checked.hash.short().to_owned();
+    let resource = checked.pipeline.resources.iter().find(|resource| resource.name == raw.resource);
+    let resource = resource.ok_or_else(|| Error::NoResource {
+        key: raw.key().to_string(),
+        definition: definition(),
+        resource: raw.resource.to_string(),
+    })?;
+    Cleaner::new(&checked.pipeline, resource, raw, generation).map_err(|source| Error::Contract {
+        definition: definition(),
+        source,
+    })
+}
+
+/// Records what became of the object; returns what the ledger keeps, which is what came first.
+async fn record_fact(key: &FactKey, tally: CleanTally, run: &Run, services: &Services) -> Result<CleanTally, Error> {
+    let failed = |source| Error::Ledger {
+        key: key.raw.key().to_string(),
+        source,
+    };
+    match services.ledger.record_fact(key, &Fact::Clean(tally), run.clock.now_ms()).await {
+        Ok(Fact::Clean(kept)) => Ok(kept),
+        Ok(Fact::Load(_)) => {
+            let problem = "the fact of the stage clean is one of the stage load".to_owned();
+            Err(failed(LedgerError::Damaged {
+                place: key.raw.key().to_string(),
+                problem,
+            }))
+        }
+        Err(source) => Err(failed(source)),
+    }
 }
 
 /// Line by line, from the raw object to the outputs.

@@ -75,22 +75,14 @@ impl<'s> Output<'s> {
     /// Makes the rejected object seen; whether there is one.
     pub async fn finish_rejected(&mut self) -> Result<bool, Error> {
         let Some(rejected) = self.rejected.take() else { return Ok(false) };
-        finish(&self.key.rejected(), Ok(rejected)).await?;
+        rejected.finish().await.map_err(|source| failed(&self.key.rejected(), source))?;
         Ok(true)
     }
 
     pub async fn finish_clean(self) -> Result<(), Error> {
-        finish(&self.key.clean(), Ok(self.clean)).await
+        self.clean.finish().await.map_err(|source| failed(&self.key.clean(), source))?;
+        Ok(())
     }
-}
-
-/// Makes an object seen that could be begun.
-pub(crate) async fn finish(key: &Key, writer: Result<ObjectWriter, StoreError>) -> Result<(), Error> {
-    let finished = match writer {
-        Ok(writer) => writer.finish().await,
-        Err(error) => Err(error),
-    };
-    finished.map(|_| ()).map_err(|source| failed(key, source))
 }
 
 fn failed(key: &Key, source: StoreError) -> Error {
