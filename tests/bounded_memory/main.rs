@@ -116,15 +116,20 @@ fn check(what: &str, little: [usize; 3], much: [usize; 3]) {
     }
 }
 
+/// A home whose raw objects are closed at so many bytes, or 300 KB compressed: what waits in memory until it can be put has a limit, which both inputs
+/// must reach.
+fn chain(object_bytes: u64) -> Chain {
+    let mut chain = Chain::new().with_objects_of(object_bytes);
+    chain.settings.object_compressed_bytes_max = 300 << 10;
+    chain
+}
+
 /// One test, since the heap is the process's.
 #[test]
 fn ten_times_the_input_needs_no_more_memory() {
     let pages = |pages, object_bytes| {
         let upstream = upstream(pages);
-        let mut chain = Chain::new().with_objects_of(object_bytes);
-        // Nothing is put before an object is closed: what it is compressed to waits in memory, and has a limit of its own.
-        chain.settings.object_compressed_bytes_max = 300 << 10;
-        peaks(PIPELINE, &upstream.url(), &chain)
+        peaks(PIPELINE, &upstream.url(), &chain(object_bytes))
     };
     // The first run of a process makes what stays: tables, buffers of threads.
     pages(1, 256 << 10);
@@ -135,7 +140,7 @@ fn ten_times_the_input_needs_no_more_memory() {
         pages(200, 1 << 30),
     );
     let file = |rows| {
-        let chain = Chain::new();
+        let chain = chain(1 << 30);
         let mut file = std::io::BufWriter::new(std::fs::File::create(chain.folder().join("rows.csv")).unwrap());
         writeln!(file, "id,text").unwrap();
         for row in 0..rows {

@@ -159,3 +159,47 @@ fn the_undisturbed_run_is_what_a_person_would_expect() {
         assert_eq!(expected.visible, Some(tidemill_tests::chain::run_id(1).to_bytes().to_vec()));
     });
 }
+
+/// An edit, and everything cleaned again under it: whichever definition's batches come last, the newer one's documents stay.
+#[test]
+fn an_older_definition_delivered_late_changes_nothing() {
+    block_on(async {
+        let upstream = orders::upstream();
+        let edited = orders::pipeline().replace(
+            "name:    {type: string, min_length: 1}",
+            "name:    {type: string, min_length: 1, map: {anna: Anna, eve: Eve, gus: Gus}}",
+        );
+        let mut expected = None;
+        for seed in 0..16 {
+            let mut rng = Rng::with_seed(seed);
+            let chain = chain();
+            let published = chain.publish(&orders::pipeline()).await;
+            let mut batches = cleaned(&chain, &published, &upstream.url()).await;
+            let edited = chain.publish(&edited).await;
+            for key in chain.keys("raw").await {
+                let raw = lake::RawKey::parse(key.as_str()).unwrap();
+                batches.push(chain.clean(&raw, Some(&edited), StopAt::never()).await.unwrap().clean);
+            }
+            rng.shuffle(&mut batches);
+            for batch in batches.iter().chain(batches.iter().take(5)) {
+                chain.load(batch, StopAt::never()).await.unwrap();
+            }
+            // By content, the documents of both definitions are there: another content is another document.
+            let seen = [
+                chain.seen("merged").await,
+                chain.seen("by_position").await,
+                chain.seen("replaced").await,
+                chain.seen("by_content").await,
+            ];
+            let names = |documents: &[Vec<u8>]| {
+                documents
+                    .iter()
+                    .map(|d| bson::RawDocument::from_bytes(d).unwrap().get_str("name").unwrap().to_owned())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(names(&seen[0]), ["Anna", "Eve", "fay", "Gus"], "seed {seed}");
+            assert_eq!(names(&seen[2]), ["Anna", "Eve", "fay", "Gus"], "seed {seed}");
+            assert_eq!(expected.get_or_insert_with(|| seen.clone()), &seen, "seed {seed}");
+        }
+    });
+}

@@ -272,3 +272,36 @@ resources:
         }
     }
 }
+
+#[test]
+fn what_the_store_does_not_take_is_in_refused() {
+    const PIPELINE: &str = "
+pipeline: laws
+reject_limit: 100%
+source: {files: {root: .}}
+resources:
+  - name: rows
+    file: {path: rows.ndjson}
+    record: {primary_key: [id], fields: {id: {type: int}, text: {type: string}}}
+    load: {collection: rows}
+";
+    block_on(async {
+        let chain = Chain::new();
+        // More than the 16 MB of a document.
+        let rows = format!(
+            "{{\"id\": 1, \"text\": \"a\"}}\n{{\"id\": 2, \"text\": \"{}\"}}\n{{\"id\": 3, \"text\": \"c\"}}\n",
+            "b".repeat(17 << 20)
+        );
+        std::fs::write(chain.folder().join("rows.ndjson"), rows).unwrap();
+        let published = chain.publish(PIPELINE).await;
+        chain.tick_well(&published, chain.folder().to_str().unwrap(), 1).await;
+        assert_eq!(chain.seen("rows").await.len(), 2);
+        let facts = ledger::conservation::totals(&chain.facts(&published, "rows", 1).await);
+        assert_eq!((facts.load.inserted, facts.load.refused), (2, 1));
+        let refused = chain.keys("refused").await;
+        let text = String::from_utf8(chain.unpacked(&refused[0]).await).unwrap();
+        let line: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
+        assert_eq!((refused.len(), line["document"]["_id"].as_i64()), (1, Some(2)));
+        assert!(line["message"].as_str().is_some_and(|message| !message.is_empty()));
+    });
+}

@@ -30,7 +30,8 @@ const FILES_EVERY: u64 = 50;
 #[test]
 fn the_stores_end_equal_to_the_model() {
     if let Some(seed) = number("SEED") {
-        return drop(simulate(seed));
+        simulate(seed);
+        return;
     }
     let seeds = number("SEEDS").unwrap_or(SEEDS);
     let next = AtomicU64::new(0);
@@ -86,7 +87,9 @@ fn wrong_stores_are_found_out() {
         let found = (0..SEEDS).any(|seed| catch_unwind(|| simulate_on(seed, &Naive::new(rules))).is_err());
         assert!(found, "not found out: {what}");
     }
-    (0..100).for_each(|seed| drop(simulate_on(seed, &Naive::new(RIGHT))));
+    for seed in 0..100 {
+        simulate_on(seed, &Naive::new(RIGHT));
+    }
 }
 
 fn simulate_on(seed: u64, documents: &Naive) -> Seen {
@@ -146,7 +149,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// Deals one history to the real stores.
 fn simulate(seed: u64) -> Seen {
-    let folder = seed.is_multiple_of(FILES_EVERY).then(|| tidemill_tests::folder::temporary());
+    let folder = seed.is_multiple_of(FILES_EVERY).then(tidemill_tests::folder::temporary);
     let path = |name: &str| {
         folder
             .as_ref()

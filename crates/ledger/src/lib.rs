@@ -11,6 +11,7 @@ pub mod port;
 pub mod rank;
 pub mod replacement;
 pub mod run;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod tick;
 
@@ -24,5 +25,6 @@ pub use port::{Extracted, Ledger, LedgerError, RunFilter, Unfinished};
 pub use rank::{Place, Rank};
 pub use replacement::{Missing, Refused, Replacement, replacement};
 pub use run::{Clock, Interrupted, Observer, ResourceId, Run, RunRecord, RunState, Step};
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteLedger;
 pub use tick::run_id_for_tick;

@@ -92,18 +92,21 @@ pub(crate) fn position_id(place: Place) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     latest: HashMap<u64, u64, BuildHasherDefault<Hashed>>,
+    within: u32,
 }
 
 impl Seen {
-    /// Whether the latest record with this `_id` was the same; else this one is the latest. `within` parts records that are never the same.
+    /// Whether the latest record with this `_id` was the same; else this one is the latest. Records of another `within` than the one before are
+    /// never the same, so those are forgotten.
     ///
     /// 64 bits of each hash are kept: a record that differs from the latest of its id is taken for it once in 10^19 times.
     #[inline]
-    pub fn is_duplicate(&mut self, id: &[u8], fields: u128, within: u64) -> bool {
-        if self.latest.len() >= IDS_MAX {
+    pub fn is_duplicate(&mut self, id: &[u8], fields: u128, within: u32) -> bool {
+        if self.within != within || self.latest.len() >= IDS_MAX {
             self.latest.clear();
+            self.within = within;
         }
-        let digest = fields as u64 ^ within.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let digest = fields as u64;
         self.latest.insert(xxh3_64(id), digest) == Some(digest)
     }
 }

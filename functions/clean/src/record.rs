@@ -97,7 +97,8 @@ impl Maker {
         let (hash, whole) = self.hashes(plan);
         if !matches!(plan.identity, IdentityPlan::Position) {
             let id = self.document.get(document + 4..).unwrap_or_default();
-            let within = if plan.version.is_some() { 0 } else { scanned.place.line.into() };
+            // Without a version, a later capture is a later version, even of an equal record.
+            let within = if plan.version.is_some() { 0 } else { scanned.place.line };
             if self.seen.is_duplicate(id, whole, within) {
                 return Verdict::Duplicate;
             }
@@ -142,7 +143,7 @@ impl Maker {
                 .copied()
                 .unwrap_or(Slot::Missing);
             let faults = converter.scratch.faults.len();
-            if let Err(Broken) = converter.field(field, Key::Field(&field.header), Value::of(frame.text, slot), TOP) {
+            if let Err(Broken) = converter.field(field, Key::Field(&field.header), &Value::of(frame.text, slot), TOP) {
                 converter.scratch.faults.place(faults, &field.name);
             }
             self.ends.push(converter.out.len());

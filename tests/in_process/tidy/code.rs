@@ -136,14 +136,15 @@ pub(super) fn functions(lines: &[&str]) -> Vec<Function> {
             from = at + 3;
             let starts_word = line[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_');
             let name: String = line[from..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            if starts_word && !name.is_empty() {
-                if let Some(end) = body_end(lines, number, at) {
-                    found.push(Function {
-                        name,
-                        line: number + 1,
-                        lines: end - number + 1,
-                    });
-                }
+            if starts_word
+                && !name.is_empty()
+                && let Some(end) = body_end(lines, number, at)
+            {
+                found.push(Function {
+                    name,
+                    line: number + 1,
+                    lines: end - number + 1,
+                });
             }
         }
     }

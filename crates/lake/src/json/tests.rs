@@ -315,6 +315,23 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn a_lead_that_was_seen_is_passed_at_once_and_nothing_else_is() {
+    let mut scanner = Scanner::new(r#"{"a": 1, "b": "x\n"}"#, 8);
+    scanner.begin_object().unwrap();
+    for other in [r#""a": 2"#, r#", "a": "#, r#""b": "#] {
+        assert!(!scanner.accept(other));
+    }
+    assert!(scanner.accept(r#""a": "#));
+    assert_eq!(scanner.skip_span().unwrap(), (Kind::Number, 6, false));
+    assert!(scanner.accept(r#", "b": "#));
+    assert_eq!(scanner.skip_span().unwrap(), (Kind::String, 14, true));
+    assert!(!scanner.accept(r#", "c": "#));
+    assert_eq!(scanner.next_key(&mut false).unwrap(), None);
+    assert_eq!(scanner.end(), Ok(()));
+    assert!(!scanner.accept("x"), "there is no more text");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 

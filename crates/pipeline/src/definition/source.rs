@@ -226,7 +226,7 @@ pub enum Paginator {
     },
     /// A parameter counts records.
     Offset {
-        /// How many records to ask for in a page, and the step of the offset.
+        /// How many records to ask for in a page. The offset moves by the records that came, so that a server which caps its pages loses none.
         limit: u64,
         /// The parameter that takes the offset. The default is `offset`.
         #[serde(default = "offset_param")]

@@ -40,7 +40,7 @@ impl<W: Watch> Converter<'_, W> {
         for field in &plan.fields {
             let slot = self.scratch.slots.get(base + field.slot as usize).copied().unwrap_or(Slot::Missing);
             let faults = self.scratch.faults.len();
-            if let Err(Broken) = self.field(field, Key::Field(&field.header), Value::of(text, slot), level + 1) {
+            if let Err(Broken) = self.field(field, Key::Field(&field.header), &Value::of(text, slot), level + 1) {
                 self.scratch.faults.place(faults, &field.name);
                 broken = true;
             }
@@ -74,12 +74,12 @@ impl<W: Watch> Converter<'_, W> {
                 scanner.begin_list().map_err(|fault| Some(not_json(fault)))?;
                 while scanner.next_item(&mut first).map_err(|fault| Some(not_json(fault)))? {
                     let slot = whole(&mut scanner).map_err(|fault| Some(not_json(fault)))?;
-                    self.item(&mut items, Value::of(text, slot));
+                    self.item(&mut items, &Value::of(text, slot));
                 }
             }
             (_, Some(separator)) if value.as_text().is_some() => {
                 for item in value.as_text().unwrap_or_default().split(separator.as_str()) {
-                    self.item(&mut items, Value::Text(item));
+                    self.item(&mut items, &Value::Text(item));
                 }
             }
             _ => {
@@ -101,7 +101,7 @@ impl<W: Watch> Converter<'_, W> {
         Ok(length(plan.min_length, plan.max_length, items.kept as usize, "items"))
     }
 
-    fn item(&mut self, items: &mut Items<'_>, value: Value<'_>) {
+    fn item(&mut self, items: &mut Items<'_>, value: &Value<'_>) {
         let place = items.place;
         items.place += 1;
         let faults = self.scratch.faults.len();
