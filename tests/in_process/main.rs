@@ -15,6 +15,7 @@ mod kill;
 mod nasty;
 mod no_silent_loss;
 mod orders;
+mod overtaken;
 mod raw_first;
 mod simulator;
 mod tidy;

@@ -1,11 +1,14 @@
 //! Law 1: what came over the wire is durable in `raw/` before it is cleaned and before a cursor moves; all after it can be done again without the source.
 
-use crate::orders::{self, RESOURCES, chain, state, undisturbed};
+use crate::orders::{self, RESOURCES, State, chain, page, state, undisturbed};
 use lake::{CleanKey, RawKey, RunId};
 use ledger::RunState;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tidemill_tests::chain::{Chain, Ended, Published, StopAt, block_on, run_id};
+use tidemill_tests::upstream::{Reply, Upstream};
 
 #[test]
 fn wherever_it_is_killed_what_the_cursor_covers_is_in_raw() {
@@ -110,24 +113,61 @@ fn everything_after_raw_can_be_done_again_without_the_source() {
         let published = first.publish(&orders::pipeline()).await;
         first.tick_well(&published, &base_url, 1).await;
         drop(upstream);
-        // A home that has only the raw objects of the first.
-        let second = chain();
-        let published = second.publish(&orders::pipeline()).await;
-        for key in first.keys("raw").await {
-            let metadata = first.store.head(&key).await.unwrap().unwrap();
-            second
-                .store
-                .put_new(&key, &metadata, first.stored(&key).await.into())
-                .await
-                .unwrap();
-        }
-        for key in second.keys("raw").await {
-            let raw = RawKey::parse(key.as_str()).unwrap();
-            let cleaned = second.clean(&raw, None, StopAt::never()).await.unwrap();
-            second.load(&cleaned.clean, StopAt::never()).await.unwrap();
-        }
-        let found = state(&second, &published).await;
+        let found = from_raw(&first).await;
         assert_eq!(found.documents, expected.documents);
         assert_eq!(found.visible, expected.visible);
+    });
+}
+
+/// The state of a home that has only the raw objects of another.
+async fn from_raw(first: &Chain) -> State {
+    let second = chain();
+    let published = second.publish(&orders::pipeline()).await;
+    for key in first.keys("raw").await {
+        let metadata = first.store.head(&key).await.unwrap().unwrap();
+        second
+            .store
+            .put_new(&key, &metadata, first.stored(&key).await.into())
+            .await
+            .unwrap();
+    }
+    for key in second.keys("raw").await {
+        let raw = RawKey::parse(key.as_str()).unwrap();
+        let cleaned = second.clean(&raw, None, StopAt::never()).await.unwrap();
+        second.load(&cleaned.clean, StopAt::never()).await.unwrap();
+    }
+    state(&second, &published).await
+}
+
+/// A source that answers otherwise when it is asked again must not matter: who goes on does so from what lies in `raw/`, never from their own bytes.
+#[test]
+fn a_source_that_changes_between_kill_and_resume_leaves_no_contradiction() {
+    block_on(async {
+        let changed = Arc::new(AtomicBool::new(false));
+        let switch = changed.clone();
+        let upstream = Upstream::start(move |request| match switch.load(Ordering::Acquire) {
+            false => page(request),
+            true => Reply {
+                body: String::from_utf8(page(request).body).unwrap().replace("fay", "fey").into(),
+                ..page(request)
+            },
+        });
+        let mut steps = 0;
+        loop {
+            changed.store(false, Ordering::Release);
+            let chain = chain();
+            let published = chain.publish(&orders::pipeline()).await;
+            let ended = chain.tick(&published, &upstream.url(), 1, StopAt::step(steps)).await;
+            if let Ended::Well = ended {
+                break;
+            }
+            changed.store(true, Ordering::Release);
+            chain.tick_well(&published, &upstream.url(), 1).await;
+            let (found, again) = (state(&chain, &published).await, from_raw(&chain).await);
+            assert_eq!(found.documents, again.documents, "killed at step {steps}");
+            assert_eq!(found.visible, again.visible, "killed at step {steps}");
+            steps += 3;
+        }
+        assert!(steps > 100);
     });
 }

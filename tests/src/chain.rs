@@ -180,11 +180,24 @@ impl Chain {
         tick: u64,
         observer: Arc<dyn Observer>,
     ) -> Result<extract::Outcome, extract::Error> {
+        self.extract_as("the test", published, resource, base_url, tick, observer).await
+    }
+
+    /// Extracts for a holder of the lease that is told apart from others by its name.
+    pub async fn extract_as(
+        &self,
+        holder: &str,
+        published: &Published,
+        resource: &Name,
+        base_url: &str,
+        tick: u64,
+        observer: Arc<dyn Observer>,
+    ) -> Result<extract::Outcome, extract::Error> {
         let services = extract::Services {
             store: self.store.clone(),
             ledger: self.ledger.clone(),
             holder: Holder {
-                name: "the test".to_owned(),
+                name: holder.to_owned(),
                 process: None,
                 process_start: None,
             },

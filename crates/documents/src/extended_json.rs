@@ -1,8 +1,12 @@
-//! Relaxed Extended JSON v2 (the MongoDB specification of that name), straight from the bytes of a BSON document.
+//! Relaxed Extended JSON v2 (the MongoDB specification of that name), straight from the bytes of a BSON document; and back, for the texts that we keep.
+
+mod longs;
+pub(crate) mod read;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bson::{Decimal128, RawBsonRef, RawDocument};
 
+use self::longs::Longs;
 use crate::element::{
     DEPTH_MAX, Element, Elements, Unreadable, binary, code_with_scope, fixed, kind, take_cstring, take_string, with_element,
 };
@@ -10,30 +14,48 @@ use crate::prepare::TIDEMILL;
 
 /// A document as one line of text.
 pub fn relaxed(document: &RawDocument) -> Result<String, Unreadable> {
-    let mut out = Vec::with_capacity(document.as_bytes().len() * 2);
-    push_document(&mut out, document.as_bytes(), DEPTH_MAX + 1)?;
-    utf8(out)
-}
-
-/// Replaces `out` by a clean document as one line of text for people: as [`relaxed`], less the rank and the hash in its `_tidemill`.
-pub(crate) fn readable<'o>(out: &'o mut Vec<u8>, document: &RawDocument) -> Result<&'o str, Unreadable> {
-    out.clear();
-    push_members(out, document.as_bytes(), DEPTH_MAX + 1, |out, element, levels| {
-        if element.name == TIDEMILL && element.kind == kind::DOCUMENT {
-            let shown = |element: &Element<'_>| element.kind != kind::BINARY;
-            push_members_if(out, element.value, levels, shown, push_value)
-        } else {
-            push_value(out, element, levels)
-        }
-    })?;
-    std::str::from_utf8(out).map_err(|_| NOT_UTF8)
+    let mut writer = Writer::default();
+    writer.out.reserve(document.as_bytes().len() * 2);
+    writer.document(document.as_bytes(), DEPTH_MAX + 1)?;
+    utf8(writer.out)
 }
 
 /// One value (an `_id`, say) as text.
 pub fn relaxed_value(value: RawBsonRef<'_>) -> Result<String, Unreadable> {
-    let mut out = Vec::new();
-    with_element(value, |element| push_value(&mut out, element, DEPTH_MAX))?;
-    utf8(out)
+    let mut writer = Writer::default();
+    with_element(value, |element| writer.value(element, DEPTH_MAX))?;
+    utf8(writer.out)
+}
+
+/// A clean document as text for people, and what it takes to make the document's bytes from it again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Readable<'o> {
+    /// As [`relaxed`], less the rank and the hash in its `_tidemill`.
+    pub text: &'o str,
+    /// See [`longs`]: empty for most.
+    pub longs: &'o [u8],
+    /// Does [`read::document`] give the very bytes, with the rank and the hash?
+    pub exact: bool,
+}
+
+/// Replaces what `writer` holds by a clean document.
+pub(crate) fn readable<'o>(writer: &'o mut Writer, document: &RawDocument) -> Result<Readable<'o>, Unreadable> {
+    writer.clear();
+    let mut stamps = 0;
+    writer.members(document.as_bytes(), DEPTH_MAX + 1, |writer, element, levels| {
+        let named = element.name == TIDEMILL;
+        stamps += usize::from(named);
+        if named && element.kind == kind::DOCUMENT {
+            writer.tidemill(element.value, levels)
+        } else {
+            writer.value(element, levels)
+        }
+    })?;
+    Ok(Readable {
+        text: std::str::from_utf8(&writer.out).map_err(|_| NOT_UTF8)?,
+        longs: writer.longs.bits(),
+        exact: !writer.lossy && stamps == 1,
+    })
 }
 
 /// Strings are copied as they are, and the whole is looked at once: between two of them there is a quotation mark, so that no two wrongs make a right.
@@ -43,139 +65,198 @@ fn utf8(out: Vec<u8>) -> Result<String, Unreadable> {
 
 const NOT_UTF8: Unreadable = Unreadable::Malformed("a string is not UTF-8");
 
-fn push_document(out: &mut Vec<u8>, document: &[u8], levels: usize) -> Result<(), Unreadable> {
-    push_members(out, document, levels, push_value)
+/// The text so far. Its memory is used again.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    out: Vec<u8>,
+    longs: Longs,
+    /// Was anything written that [`read`] would not read as it was?
+    lossy: bool,
 }
 
-#[inline]
-fn push_members(
-    out: &mut Vec<u8>,
-    document: &[u8],
-    levels: usize,
-    push: impl Fn(&mut Vec<u8>, Element<'_>, usize) -> Result<(), Unreadable>,
-) -> Result<(), Unreadable> {
-    push_members_if(out, document, levels, |_| true, push)
-}
+/// What `_tidemill` of a clean document has, in this order. The last may be missing.
+const STAMP: [&[u8]; 6] = [b"run", b"at", b"version", b"rank", b"hash", b"deleted"];
 
-#[inline]
-fn push_members_if(
-    out: &mut Vec<u8>,
-    document: &[u8],
-    levels: usize,
-    shown: impl Fn(&Element<'_>) -> bool,
-    push: impl Fn(&mut Vec<u8>, Element<'_>, usize) -> Result<(), Unreadable>,
-) -> Result<(), Unreadable> {
-    let levels = levels.checked_sub(1).ok_or(Unreadable::TooDeep)?;
-    let mut elements = Elements::new(document)?;
-    let mut before = b'{';
-    while let Some(element) = elements.next()? {
-        if !shown(&element) {
-            continue;
-        }
-        out.push(before);
-        before = b',';
-        push_string(out, element.name);
-        out.push(b':');
-        push(out, element, levels)?;
+impl Writer {
+    fn clear(&mut self) {
+        self.out.clear();
+        self.longs.clear();
+        self.lossy = false;
     }
-    if before == b'{' {
-        out.push(before);
-    }
-    out.push(b'}');
-    Ok(())
-}
 
-fn push_array(out: &mut Vec<u8>, array: &[u8], levels: usize) -> Result<(), Unreadable> {
-    let levels = levels.checked_sub(1).ok_or(Unreadable::TooDeep)?;
-    let mut elements = Elements::new(array)?;
-    let mut before = b'[';
-    while let Some(element) = elements.next()? {
-        out.push(before);
-        before = b',';
-        push_value(out, element, levels)?;
+    fn document(&mut self, document: &[u8], levels: usize) -> Result<(), Unreadable> {
+        self.members(document, levels, Writer::value)
     }
-    if before == b'[' {
-        out.push(before);
-    }
-    out.push(b']');
-    Ok(())
-}
 
-#[inline]
-fn push_value(out: &mut Vec<u8>, element: Element<'_>, levels: usize) -> Result<(), Unreadable> {
-    let value = element.value;
-    match element.kind {
-        kind::STRING => push_string(out, take_string(value)?.0),
-        kind::INT32 => push_integer(out, i32::from_le_bytes(fixed(value)?).into()),
-        kind::INT64 => push_integer(out, i64::from_le_bytes(fixed(value)?)),
-        kind::DOUBLE => push_double(out, f64::from_le_bytes(fixed(value)?)),
-        kind::NULL => out.extend_from_slice(b"null"),
-        kind::BOOLEAN => out.extend_from_slice(match value {
-            [0] => b"false",
-            [1] => b"true",
-            _ => return Err(Unreadable::Malformed("a boolean is neither 0 nor 1")),
-        }),
-        kind::DATE => push_date(out, i64::from_le_bytes(fixed(value)?)),
-        kind::DOCUMENT => push_document(out, value, levels)?,
-        kind::ARRAY => push_array(out, value, levels)?,
-        kind::BINARY => push_binary(out, value)?,
-        _ => push_rare(out, element, levels)?,
+    #[inline]
+    fn members(
+        &mut self,
+        document: &[u8],
+        levels: usize,
+        mut push: impl FnMut(&mut Writer, Element<'_>, usize) -> Result<(), Unreadable>,
+    ) -> Result<(), Unreadable> {
+        let levels = levels.checked_sub(1).ok_or(Unreadable::TooDeep)?;
+        let mut elements = Elements::new(document)?;
+        let mut before = b'{';
+        while let Some(element) = elements.next()? {
+            self.out.push(before);
+            before = b',';
+            self.name(element.name);
+            push(self, element, levels)?;
+        }
+        self.end(before, b"{}");
+        Ok(())
     }
-    Ok(())
-}
 
-/// The types that no contract makes, or few.
-fn push_rare(out: &mut Vec<u8>, Element { kind, value, .. }: Element<'_>, levels: usize) -> Result<(), Unreadable> {
-    match kind {
-        kind::DECIMAL128 => {
-            let decimal = Decimal128::from_bytes(fixed(value)?);
-            wrap(out, "$numberDecimal", |out| push_string(out, decimal.to_string().as_bytes()));
+    /// `_tidemill`, less what is binary.
+    fn tidemill(&mut self, document: &[u8], levels: usize) -> Result<(), Unreadable> {
+        let levels = levels.checked_sub(1).ok_or(Unreadable::TooDeep)?;
+        let mut elements = Elements::new(document)?;
+        let (mut before, mut standard) = (b'{', STAMP.iter());
+        while let Some(element) = elements.next()? {
+            let hidden = element.kind == kind::BINARY;
+            let generic = element.value.get(4) == Some(&0);
+            let as_usual = standard.next() == Some(&element.name) && hidden == matches!(element.name, b"rank" | b"hash");
+            self.lossy |= !as_usual || hidden && !generic;
+            if !hidden {
+                self.out.push(before);
+                before = b',';
+                self.name(element.name);
+                self.value(element, levels)?;
+            }
         }
-        kind::OBJECT_ID => wrap(out, "$oid", |out| push_hex(out, value)),
-        kind::TIMESTAMP => {
-            let bits = u64::from_le_bytes(fixed(value)?);
-            out.extend_from_slice(br#"{"$timestamp":{"t":"#);
-            push_integer(out, (bits >> 32) as i64);
-            out.extend_from_slice(br#","i":"#);
-            push_integer(out, i64::from(bits as u32));
-            out.extend_from_slice(b"}}");
-        }
-        kind::REGEX => {
-            let (pattern, rest) = take_cstring(value)?;
-            let options = take_cstring(rest)?.0;
-            out.extend_from_slice(br#"{"$regularExpression":{"pattern":"#);
-            push_string(out, pattern);
-            out.extend_from_slice(br#","options":"#);
-            push_string(out, options);
-            out.extend_from_slice(b"}}");
-        }
-        kind::SYMBOL | kind::CODE => {
-            let value = take_string(value)?.0;
-            let name = if kind == kind::CODE { "$code" } else { "$symbol" };
-            wrap(out, name, |out| push_string(out, value));
-        }
-        kind::CODE_WITH_SCOPE => {
-            let (code, scope) = code_with_scope(value)?;
-            out.extend_from_slice(br#"{"$code":"#);
-            push_string(out, code);
-            out.extend_from_slice(br#","$scope":"#);
-            push_document(out, scope, levels)?;
-            out.push(b'}');
-        }
-        kind::DB_POINTER => {
-            let (namespace, id) = take_string(value)?;
-            out.extend_from_slice(br#"{"$dbPointer":{"$ref":"#);
-            push_string(out, namespace);
-            out.extend_from_slice(br#","$id":{"$oid":"#);
-            push_hex(out, id);
-            out.extend_from_slice(b"}}}");
-        }
-        kind::UNDEFINED => out.extend_from_slice(br#"{"$undefined":true}"#),
-        kind::MIN_KEY => out.extend_from_slice(br#"{"$minKey":1}"#),
-        kind::MAX_KEY => out.extend_from_slice(br#"{"$maxKey":1}"#),
-        _ => return Err(Unreadable::Malformed("an unknown type of value")),
+        self.lossy |= standard.len() > 1;
+        self.end(before, b"{}");
+        Ok(())
     }
-    Ok(())
+
+    fn array(&mut self, array: &[u8], levels: usize) -> Result<(), Unreadable> {
+        let levels = levels.checked_sub(1).ok_or(Unreadable::TooDeep)?;
+        let mut elements = Elements::new(array)?;
+        let (mut before, mut index) = (b'[', 0);
+        while let Some(element) = elements.next()? {
+            self.lossy |= itoa::Buffer::new().format(index).as_bytes() != element.name;
+            index += 1;
+            self.out.push(before);
+            before = b',';
+            self.value(element, levels)?;
+        }
+        self.end(before, b"[]");
+        Ok(())
+    }
+
+    /// Closes a list; `before` is its opening bracket still when it has no items.
+    fn end(&mut self, before: u8, [open, close]: &[u8; 2]) {
+        if before == *open {
+            self.out.push(before);
+        }
+        self.out.push(*close);
+    }
+
+    /// A name that begins with `$` could be taken for a wrapper.
+    #[inline]
+    fn name(&mut self, name: &[u8]) {
+        self.lossy |= name.first() == Some(&b'$');
+        push_string(&mut self.out, name);
+        self.out.push(b':');
+    }
+
+    #[inline]
+    fn value(&mut self, element: Element<'_>, levels: usize) -> Result<(), Unreadable> {
+        let (value, out) = (element.value, &mut self.out);
+        match element.kind {
+            kind::STRING => push_string(out, take_string(value)?.0),
+            kind::INT32 => {
+                push_integer(out, i32::from_le_bytes(fixed(value)?).into());
+                self.longs.push(false);
+            }
+            kind::INT64 => {
+                let value = i64::from_le_bytes(fixed(value)?);
+                push_integer(out, value);
+                if i32::try_from(value).is_ok() {
+                    self.longs.push(true);
+                }
+            }
+            kind::DOUBLE => {
+                let value = f64::from_le_bytes(fixed(value)?);
+                push_double(out, value);
+                self.lossy |= value.is_nan() && value.to_bits() != f64::NAN.to_bits();
+            }
+            kind::NULL => out.extend_from_slice(b"null"),
+            kind::BOOLEAN => out.extend_from_slice(match value {
+                [0] => b"false",
+                [1] => b"true",
+                _ => return Err(Unreadable::Malformed("a boolean is neither 0 nor 1")),
+            }),
+            kind::DATE => push_date(out, i64::from_le_bytes(fixed(value)?)),
+            kind::DOCUMENT => self.document(value, levels)?,
+            kind::ARRAY => self.array(value, levels)?,
+            kind::BINARY => push_binary(out, value)?,
+            kind::OBJECT_ID => wrap(out, "$oid", |out| push_hex(out, value)),
+            kind::DECIMAL128 => {
+                let decimal = Decimal128::from_bytes(fixed(value)?);
+                let text = decimal.to_string();
+                wrap(out, "$numberDecimal", |out| push_string(out, text.as_bytes()));
+                // Some values have several encodings.
+                self.lossy |= !text.parse::<Decimal128>().is_ok_and(|read| read.bytes() == decimal.bytes());
+            }
+            _ => {
+                self.lossy = true;
+                self.rare(element, levels)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The types that no contract makes.
+    fn rare(&mut self, Element { kind, value, .. }: Element<'_>, levels: usize) -> Result<(), Unreadable> {
+        let out = &mut self.out;
+        match kind {
+            kind::TIMESTAMP => {
+                let bits = u64::from_le_bytes(fixed(value)?);
+                out.extend_from_slice(br#"{"$timestamp":{"t":"#);
+                push_integer(out, (bits >> 32) as i64);
+                out.extend_from_slice(br#","i":"#);
+                push_integer(out, i64::from(bits as u32));
+                out.extend_from_slice(b"}}");
+            }
+            kind::REGEX => {
+                let (pattern, rest) = take_cstring(value)?;
+                let options = take_cstring(rest)?.0;
+                out.extend_from_slice(br#"{"$regularExpression":{"pattern":"#);
+                push_string(out, pattern);
+                out.extend_from_slice(br#","options":"#);
+                push_string(out, options);
+                out.extend_from_slice(b"}}");
+            }
+            kind::SYMBOL | kind::CODE => {
+                let value = take_string(value)?.0;
+                let name = if kind == kind::CODE { "$code" } else { "$symbol" };
+                wrap(out, name, |out| push_string(out, value));
+            }
+            kind::CODE_WITH_SCOPE => {
+                let (code, scope) = code_with_scope(value)?;
+                out.extend_from_slice(br#"{"$code":"#);
+                push_string(out, code);
+                out.extend_from_slice(br#","$scope":"#);
+                self.document(scope, levels)?;
+                self.out.push(b'}');
+            }
+            kind::DB_POINTER => {
+                let (namespace, id) = take_string(value)?;
+                out.extend_from_slice(br#"{"$dbPointer":{"$ref":"#);
+                push_string(out, namespace);
+                out.extend_from_slice(br#","$id":{"$oid":"#);
+                push_hex(out, id);
+                out.extend_from_slice(b"}}}");
+            }
+            kind::UNDEFINED => out.extend_from_slice(br#"{"$undefined":true}"#),
+            kind::MIN_KEY => out.extend_from_slice(br#"{"$minKey":1}"#),
+            kind::MAX_KEY => out.extend_from_slice(br#"{"$maxKey":1}"#),
+            _ => return Err(Unreadable::Malformed("an unknown type of value")),
+        }
+        Ok(())
+    }
 }
 
 /// `{"name":…}`
@@ -208,9 +289,11 @@ fn push_double(out: &mut Vec<u8>, value: f64) {
     }
 }
 
+/// The first millisecond after the year 9999.
+const YEAR_10000: i64 = 253_402_300_800_000;
+
 /// With milliseconds if there are any, for the years 1970 to 9999; else the number.
 fn push_date(out: &mut Vec<u8>, milliseconds: i64) {
-    const YEAR_10000: i64 = 253_402_300_800_000;
     if !(0..YEAR_10000).contains(&milliseconds) {
         out.extend_from_slice(br#"{"$date":{"$numberLong":""#);
         push_integer(out, milliseconds);
@@ -252,10 +335,12 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// The subtype that holds its length a second time.
+const BINARY_OLD: u8 = 2;
+
 fn push_binary(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Unreadable> {
-    const OLD: u8 = 2;
     let (subtype, mut bytes) = binary(value)?;
-    if subtype == OLD {
+    if subtype == BINARY_OLD {
         bytes = match bytes.split_first_chunk::<4>() {
             Some((length, rest)) if u32::from_le_bytes(*length) as usize == rest.len() => rest,
             _ => return Err(Unreadable::Malformed("the inner length of an old binary value is wrong")),

@@ -9,6 +9,7 @@ use crate::trie::{Slot, Unknown, UnknownKey};
 use crate::value::Watch;
 use crate::walk::{Stop, Walk};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use lake::json::{Kind, write_string};
 use pipeline::{Csv, Path, UnknownFields};
 use std::ops::Range;
 
@@ -59,7 +60,30 @@ fn row<W: Watch, S: Sink>(walk: &mut Walk<'_, '_, W, S>, layout: &Layout, rows: 
     }
     let Some(item) = walk.turn()? else { return Ok(()) };
     layout.fill(walk, rows.ends());
-    walk.make(item, Frame { text: values, base: 0 }, None, &layout.columns, record);
+    let Some(root) = layout.root else {
+        walk.make(item, Frame { text: values, base: 0 }, None, &layout.columns, record);
+        return Ok(());
+    };
+    let with_whole = layout.with_whole(values, rows.ends());
+    if let Some(place) = walk.maker.scratch.slots.get_mut(root as usize) {
+        let (start, end) = (values.len() as u32, with_whole.len() as u32);
+        *place = Slot::Json {
+            kind: Kind::Object,
+            escaped: false,
+            start,
+            end,
+        };
+    }
+    walk.make(
+        item,
+        Frame {
+            text: &with_whole,
+            base: 0,
+        },
+        None,
+        &layout.columns,
+        record,
+    );
     Ok(())
 }
 
@@ -67,6 +91,8 @@ fn row<W: Watch, S: Sink>(walk: &mut Walk<'_, '_, W, S>, layout: &Layout, rows: 
 struct Layout {
     columns: Vec<String>,
     uses: Vec<Use>,
+    /// The slot of a field that reads the whole record (`from: $`).
+    root: Option<u32>,
 }
 
 enum Use {
@@ -87,7 +113,27 @@ impl Layout {
         Layout {
             uses: uses.collect(),
             columns,
+            root: plan.trie.slot_of(plan.item, &Path::default()),
         }
+    }
+
+    /// The values of a row, and behind them the row as a JSON object of texts: what a field reads that asks for the whole record.
+    fn with_whole(&self, values: &str, ends: &[usize]) -> String {
+        let mut whole = Vec::with_capacity(values.len() * 3);
+        whole.extend_from_slice(values.as_bytes());
+        whole.push(b'{');
+        let mut start = 0;
+        for (place, (name, end)) in self.columns.iter().zip(ends).enumerate() {
+            if place > 0 {
+                whole.push(b',');
+            }
+            write_string(&mut whole, name);
+            whole.push(b':');
+            write_string(&mut whole, values.get(start..*end).unwrap_or_default());
+            start = *end;
+        }
+        whole.push(b'}');
+        String::from_utf8(whole).unwrap_or_default()
     }
 
     /// Notes where the values of a row are.

@@ -1,10 +1,14 @@
 //! Reading what readers see.
 
+use std::fmt::Display;
+
 use bson::{RawBsonRef, RawDocumentBuf};
 use pipeline::Name;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
 
 use super::{Failure, tables};
+use crate::extended_json::read;
 use crate::key::key_of;
 
 pub(super) fn get(
@@ -18,9 +22,10 @@ pub(super) fn get(
         let Some(live) = tables::live(connection, collection)? else {
             return Ok(None);
         };
-        let mut statement = connection.prepare_cached(&format!(r#"SELECT bson FROM "{}" WHERE key = ? AND deleted <= ?"#, live.table))?;
-        let found = statement.query_row(params![key, deleted], bytes).optional()?;
-        found.map(document).transpose()
+        let mut statement =
+            connection.prepare_cached(&format!(r#"SELECT {COLUMNS} FROM "{}" WHERE key = ? AND deleted <= ?"#, live.table))?;
+        let mut rows = statement.query(params![key, deleted])?;
+        rows.next()?.map(document).transpose()
     })
 }
 
@@ -38,11 +43,15 @@ pub(super) fn scan(
             return Ok(Vec::new());
         };
         let mut statement = connection.prepare_cached(&format!(
-            r#"SELECT bson FROM "{}" WHERE key > ? AND deleted = 0 ORDER BY key LIMIT ?"#,
+            r#"SELECT {COLUMNS} FROM "{}" WHERE key > ? AND deleted = 0 ORDER BY key LIMIT ?"#,
             live.table
         ))?;
-        let rows = statement.query_map(params![after, limit], bytes)?;
-        rows.map(|row| document(row?)).collect()
+        let mut rows = statement.query(params![after, limit])?;
+        let mut documents = Vec::new();
+        while let Some(row) = rows.next()? {
+            documents.push(document(row)?);
+        }
+        Ok(documents)
     })
 }
 
@@ -69,10 +78,28 @@ fn snapshot<T>(connection: &Connection, read: impl FnOnce() -> Result<T, Failure
     result
 }
 
-fn bytes(row: &Row<'_>) -> rusqlite::Result<Vec<u8>> {
-    row.get(0)
+/// What [`document`] reads.
+const COLUMNS: &str = "rank, hash, longs, document, bson";
+
+/// The bytes as they were written: those that are kept, or else made from the text.
+fn document(row: &Row<'_>) -> Result<RawDocumentBuf, Failure> {
+    let bytes = match row.get_ref(4)? {
+        ValueRef::Null => {
+            let longs = if row.get_ref(2)? == ValueRef::Null { &[] } else { blob(row, 2)? };
+            let text = row.get_ref(3)?.as_str().map_err(|_| damaged("it has no text"))?;
+            read::document(text, longs, blob(row, 0)?, blob(row, 1)?).map_err(damaged)?
+        }
+        _ => blob(row, 4)?.to_vec(),
+    };
+    RawDocumentBuf::from_bytes(bytes).map_err(damaged)
 }
 
-fn document(bytes: Vec<u8>) -> Result<RawDocumentBuf, Failure> {
-    RawDocumentBuf::from_bytes(bytes).map_err(|error| Failure::Damaged(format!("a document can't be read: {error}")))
+pub(super) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], Failure> {
+    row.get_ref(column)?
+        .as_blob()
+        .map_err(|_| damaged("one of its columns is not a blob"))
+}
+
+fn damaged(problem: impl Display) -> Failure {
+    Failure::Damaged(format!("a document can't be read: {problem}"))
 }

@@ -9,7 +9,7 @@ use crate::{Replaced, Target, Version};
 /// "Tide", so that `file` and we know our files.
 const APPLICATION: i32 = 0x5469_6465;
 /// The layout of the tables.
-const LAYOUT: i32 = 1;
+const LAYOUT: i32 = 2;
 
 /// What readers see of a collection.
 #[derive(Debug)]
@@ -169,14 +169,18 @@ fn create(transaction: &Transaction<'_>, collection: &Name, version: Option<Vers
     let table = table_name(collection, version);
     let mut there = transaction.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")?;
     if !there.exists([&table])? {
-        // Rows lie in the order they came, so that a batch fills pages one after the other; only the short keys are kept in order.
+        // Rows lie in the order they came, so that a batch fills pages one after the other; only the short keys are kept in order. What a judgement reads
+        // stands first, before what may be long. `bson` is NULL when the bytes can be made from the columns before it.
         transaction.execute_batch(&format!(
             r#"
             CREATE TABLE "{table}" (
                 key BLOB NOT NULL UNIQUE,
                 deleted INTEGER NOT NULL,
+                rank BLOB NOT NULL,
+                hash BLOB NOT NULL,
+                longs BLOB,
                 document TEXT NOT NULL,
-                bson BLOB NOT NULL
+                bson BLOB
             ) STRICT;
             CREATE INDEX "{table}:deleted" ON "{table}" (deleted) WHERE deleted <> 0;
             "#

@@ -1,11 +1,12 @@
 //! Writing a batch: one transaction, with its receipt.
 
-use rusqlite::{CachedStatement, Connection, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{CachedStatement, Connection, Row, ToSql, Transaction, TransactionBehavior, params};
 
+use super::read::blob;
 use super::tables::Place;
 use super::{Failure, receipts, tables};
-use crate::extended_json::readable;
-use crate::prepare::{Candidate, Prepared, problem, stamp_of};
+use crate::extended_json::{Writer as TextWriter, readable};
+use crate::prepare::{Candidate, Prepared, problem};
 use crate::{Batch, DocumentsError, Stamp, Tally, Target, Verdict, WriteOutcome, judge};
 
 pub(super) fn write(connection: &mut Connection, target: &Target, batch: &Batch<'_>) -> Result<WriteOutcome, DocumentsError> {
@@ -82,21 +83,22 @@ struct Writer<'t> {
     update: CachedStatement<'t>,
     /// Was the last key a new one? The next is likely to be as it was, and a good guess saves a statement.
     new: bool,
-    text: Vec<u8>,
+    text: TextWriter,
 }
 
 impl<'t> Writer<'t> {
     fn new(transaction: &'t Transaction<'_>, table: &str) -> Result<Writer<'t>, Fault> {
         Ok(Writer {
             insert: transaction.prepare_cached(&format!(
-                r#"INSERT INTO "{table}" (key, deleted, document, bson) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"#
+                r#"INSERT INTO "{table}" (key, deleted, rank, hash, longs, document, bson) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                ON CONFLICT (key) DO NOTHING"#
             ))?,
-            find: transaction.prepare_cached(&format!(r#"SELECT bson, rowid FROM "{table}" WHERE key = ?"#))?,
+            find: transaction.prepare_cached(&format!(r#"SELECT rowid, deleted, rank, hash FROM "{table}" WHERE key = ?"#))?,
             update: transaction.prepare_cached(&format!(
-                r#"UPDATE "{table}" SET deleted = ?, document = ?, bson = ? WHERE rowid = ?"#
+                r#"UPDATE "{table}" SET deleted = ?2, rank = ?3, hash = ?4, longs = ?5, document = ?6, bson = ?7 WHERE rowid = ?1"#
             ))?,
             new: true,
-            text: Vec::new(),
+            text: TextWriter::default(),
         })
     }
 
@@ -120,32 +122,38 @@ impl<'t> Writer<'t> {
 
     /// `false` when the key is there already.
     fn insert(&mut self, key: &[u8], candidate: &Candidate<'_>) -> Result<bool, Fault> {
-        let (deleted, bson) = (candidate.stamp.deleted, candidate.document.as_bytes());
-        let text = render(&mut self.text, candidate)?;
-        Ok(self.insert.execute(params![key, deleted, text, bson])? == 1)
+        Ok(execute(&mut self.insert, key, &mut self.text, candidate)? == 1)
     }
 
     fn update(&mut self, row: i64, candidate: &Candidate<'_>) -> Result<(), Fault> {
-        let (deleted, bson) = (candidate.stamp.deleted, candidate.document.as_bytes());
-        let text = render(&mut self.text, candidate)?;
-        self.update.execute(params![deleted, text, bson, row])?;
-        Ok(())
+        execute(&mut self.update, row, &mut self.text, candidate).map(|_| ())
     }
 }
 
-fn render<'o>(space: &'o mut Vec<u8>, candidate: &Candidate<'_>) -> Result<&'o str, Fault> {
-    readable(space, candidate.document).map_err(|fault| Fault::NotClean(candidate.index, problem(fault)))
+/// Runs one of the two statements that write a row. Their first parameter says which row.
+fn execute(
+    statement: &mut CachedStatement<'_>,
+    row: impl ToSql,
+    text: &mut TextWriter,
+    Candidate {
+        index, document, stamp, ..
+    }: &Candidate<'_>,
+) -> Result<usize, Fault> {
+    let readable = readable(text, document).map_err(|fault| Fault::NotClean(*index, problem(fault)))?;
+    let longs = Some(readable.longs).filter(|longs| !longs.is_empty());
+    let bson = (!readable.exact).then_some(document.as_bytes());
+    Ok(statement.execute(params![row, stamp.deleted, stamp.rank, stamp.hash, longs, readable.text, bson])?)
 }
 
 /// The verdict, and the row that is to be overwritten, if any.
 fn judge_row(row: &Row<'_>, incoming: Stamp<'_>) -> Result<(Verdict, Option<i64>), Failure> {
-    let bson = row
-        .get_ref(0)?
-        .as_blob()
-        .map_err(|_| Failure::Damaged("a document is not a blob".to_owned()))?;
-    let stored = stamp_of(bson).map_err(|problem| Failure::Damaged(format!("a document can't be read: {problem}")))?;
+    let stored = Stamp {
+        deleted: row.get(1)?,
+        rank: blob(row, 2)?,
+        hash: blob(row, 3)?,
+    };
     let verdict = judge(Some(stored), incoming);
     // The very document that is there need not be written again; an equal one of a higher rank must.
     let overwrites = verdict == Verdict::Updated || (verdict == Verdict::Unchanged && incoming.rank != stored.rank);
-    Ok((verdict, if overwrites { Some(row.get(1)?) } else { None }))
+    Ok((verdict, if overwrites { Some(row.get(0)?) } else { None }))
 }

@@ -163,3 +163,18 @@ fn unknown_columns() {
     check("a,b,b\n1,x,y\n", " | b: duplicate_key");
     check("a,_id\n1,x\n", " | _id: name_taken");
 }
+
+#[test]
+fn a_field_that_reads_a_whole_row() {
+    let whole = pipeline(
+        "source: {files: {}}",
+        "file: {path: a.csv}",
+        "identity: position\nfields: {name: {type: string}, at: {from: $, type: geo_point}, row: {from: $, type: json}}",
+    );
+    let out = clean(
+        &whole,
+        &[capture(Body::Text("name,lat,lon\n\"a \"\"b\"\"\",41.5,-80\nx,91,0\n".into()), None)],
+    );
+    let expected = r#"name="a \"b\"" at={type: "Point", coordinates: [f64 -80.0, f64 41.5]} row={name: "a \"b\"", lat: "41.5", lon: "-80"} | at: out_of_range"#;
+    assert_eq!(outcome(&out), expected);
+}
