@@ -5,7 +5,7 @@ use crate::paging::PagingError;
 use crate::redirect::Refusal;
 use crate::skim::Wrong;
 use lake::StoreError;
-use ledger::{Interrupted, LedgerError};
+use ledger::{Interrupted, LedgerError, Next};
 use std::time::Duration;
 
 /// What stops an extraction.
@@ -97,17 +97,6 @@ pub enum FetchError {
     Client(#[source] reqwest::Error),
     #[error("no TLS provider is installed in this process")]
     NoTlsProvider,
-}
-
-/// What happens after an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// It may pass by itself: the next tick tries again.
-    Retry,
-    /// The input is bad and stays bad; it is set aside.
-    Reject,
-    /// A person must look.
-    Alarm,
 }
 
 impl Error {

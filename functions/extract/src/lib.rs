@@ -24,7 +24,7 @@ pub mod retry;
 pub mod settings;
 pub mod skim;
 
-pub use error::{Error, FetchError, Next};
+pub use error::{Error, FetchError};
 pub use http::Names;
 pub use render::Resolve;
 pub use settings::Settings;

@@ -150,7 +150,9 @@ impl<'a> RawWriter<'a> {
         let empty = Compressor::new(ZSTD_LEVEL).and_then(Compressor::finish).map_err(Error::Compress)?;
         // Announced as a part is: else a run killed after this would have all its documents, and nobody who shows them.
         let (definition, generation) = (&self.record.definition, self.record.generation);
-        self.ledger.record_intent(&self.keeper.lease(), &raw, definition, generation).await?;
+        self.ledger
+            .record_intent(&self.keeper.lease(), &raw, definition, generation)
+            .await?;
         self.run.reached(Step::IntentRecorded)?;
         // Whoever put it before counted the same parts.
         self.store.put_new(&raw.key(), &metadata.to_metadata(), empty).await?;

@@ -2,7 +2,7 @@
 
 use crate::home::{Home, definition, rest};
 use crate::upstream::{Answer, Upstream};
-use extract::Next;
+use ledger::Next;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
