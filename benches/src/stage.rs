@@ -203,5 +203,8 @@ async fn whole(pipeline: &str, options: &[&str], home: &Path) -> Result<u64> {
     let status = cli::run(typed, &mut context).await;
     ensure!(status == cli::Status::Well, "`tidemill run` ended with {status:?}");
     let printed: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(home.join("printed.json"))?)?;
-    printed["load"]["inserted"].as_u64().context("no number of inserted documents")
+    printed
+        .pointer("/load/inserted")
+        .and_then(serde_json::Value::as_u64)
+        .context("no number of inserted documents")
 }

@@ -45,9 +45,13 @@ impl Rows {
             let poll: Poll = serde_json::from_str(&line?)?;
             let body: Body = serde_json::from_str(&poll.body)?;
             for station in &body.data.stations {
-                let row = station.get().trim_end();
+                let row = station
+                    .get()
+                    .trim_end()
+                    .strip_suffix('}')
+                    .context("a station that is not an object")?;
                 rows.starts.push(rows.text.len());
-                rows.text.extend_from_slice(&row.as_bytes()[..row.len() - 1]);
+                rows.text.extend_from_slice(row.as_bytes());
                 write!(rows.text, ", \"poll\": {}, \"last_updated\": {}}},", poll.poll, body.last_updated)?;
             }
         }
@@ -70,11 +74,10 @@ impl Rows {
     fn page(&self, page: usize, per_page: usize) -> Vec<u8> {
         let from = (page.saturating_sub(1) * per_page).min(self.count());
         let to = (from + per_page).min(self.count());
-        let items = if from < to {
-            &self.text[self.starts[from]..self.starts[to] - 1]
-        } else {
-            &[]
-        };
+        // From the first row to the last one's comma, which is left out.
+        let start = self.starts.get(from).copied().unwrap_or_default();
+        let end = self.starts.get(to).copied().unwrap_or_default().saturating_sub(1);
+        let items = self.text.get(start..end).unwrap_or_default();
         let next = if to < self.count() { (page + 1).to_string() } else { "null".into() };
         let mut body = b"{\"items\": [".to_vec();
         body.extend_from_slice(items);
