@@ -57,15 +57,20 @@ pub fn pipeline() -> String {
         state:   {type: string, one_of: [open, paid, draft, deleted]}
 ";
     let resource = |name: &str, record: &str, disposition: &str| {
+        // What takes the place of all must be all.
+        let since = match disposition {
+            "replace" => "",
+            _ => {
+                "\n      params: {since: \"{incremental.start_value}\"}\n      incremental: {cursor_path: updated, type: unix_ms, initial_value: 0}"
+            }
+        };
         format!(
             "
   - name: {name}
     endpoint:
       path: orders
-      params: {{since: \"{{incremental.start_value}}\"}}
       paginator: {{offset: {{limit: 3}}}}
-      data_selector: $.orders[*]
-      incremental: {{cursor_path: updated, type: unix_ms, initial_value: 0}}
+      data_selector: $.orders[*]{since}
     record:
       {record}
       filter: [{{field: state, not_equals: draft}}]

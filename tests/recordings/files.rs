@@ -13,16 +13,15 @@ fn flights_and_weather() {
         assert_eq!(sum(&documents, value), expected[collection]["sums"][name], "{name} of {collection}");
     };
     let there = |value: &Value| Some(!value.is_null() as i64);
-    let scaled = |value: &Value, by: f64| Some((value.as_f64()? * by).round() as i64);
+    let scaled = |value: &Value, by: f64| Some((value.as_f64()? * by) as i64);
     check("flights", "distance", &|flight| whole(&flight["distance"]));
     check("flights", "dep_time", &|flight| whole(&flight["dep_time"]));
     check("flights", "arr_delay", &|flight| whole(&flight["arr_delay"]));
     check("flights", "tailnum", &|flight| there(&flight["tailnum"]));
     check("weather", "temp_hundredths", &|weather| scaled(&weather["temp"], 100.0));
     check("weather", "pressure_tenths", &|weather| {
-        let decimal = weather["pressure"]["$numberDecimal"].as_str()?;
-        let (whole, tenth) = decimal.split_once('.').unwrap_or((decimal, "0"));
-        Some(whole.parse::<i64>().ok()? * 10 + tenth.parse::<i64>().ok()?)
+        let decimal: f64 = weather["pressure"]["$numberDecimal"].as_str()?.parse().ok()?;
+        Some((decimal * 10.0).round() as i64)
     });
     check("planes", "seats", &|plane| whole(&plane["seats"]));
     check("planes", "year", &|plane| whole(&plane["year"]));

@@ -36,10 +36,10 @@ print(json.dumps({
         "tailnum": sum(row["tailnum"] != "NA" for row in flights),
     }),
     "weather": counts(weather, calm, ["origin", "time_hour"], {
-        "temp_hundredths": sum(round(float(row["temp"]) * 100) for row in calm if row["temp"] != "NA"),
+        "temp_hundredths": sum(int(float(row["temp"]) * 100) for row in calm if row["temp"] != "NA"),
         "pressure_tenths": int(sum(decimal.Decimal(row["pressure"]) * 10 for row in calm if row["pressure"] != "NA")),
     }),
     "planes": counts(planes, planes, ["tailnum"], {"seats": sum(int(row["seats"]) for row in planes), "year": sum(number(row["year"]) for row in planes)}),
-    "airports": counts(airports, airports, ["faa"], {"tz": sum(int(row["tz"]) for row in airports), "longitude_millionths": sum(round(float(row["lon"]) * 1e6) for row in airports)}),
+    "airports": counts(airports, airports, ["faa"], {"tz": sum(int(row["tz"]) for row in airports), "longitude_millionths": sum(int(float(row["lon"]) * 1e6) for row in airports)}),
     "airlines": counts(airlines, airlines, ["carrier", "name"], {"name": len(airlines)}),
 }))
