@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use table::{Measured, Row};
 
 /// About how many bytes a page of the synthetic source has.
-const SYNTHETIC_PAGE_BYTES: f64 = 1.11e6;
+const SYNTHETIC_PAGE_BYTES: f64 = 1.0e6;
 
 #[derive(Parser)]
 #[command(about = "What each stage costs, in processor time and memory")]

@@ -1,5 +1,6 @@
 //! What has been done and what is owed: runs, facts, cursors, leases. The rules are pure; `ledger` is the port that keeps them.
 
+pub mod collection;
 pub mod conservation;
 pub mod cursor;
 pub mod definition;
@@ -15,6 +16,7 @@ pub mod run;
 pub mod sqlite;
 pub mod tick;
 
+pub use collection::CollectionClaim;
 pub use conservation::Totals;
 pub use cursor::{Cursor, CursorValue};
 pub use fact::{CleanTally, Fact, FactKey, LoadTally, Stage};

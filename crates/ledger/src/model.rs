@@ -3,8 +3,8 @@
 use crate::lease::{Decision, Held, StoredLease};
 use crate::run::Ending;
 use crate::{
-    Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId, RunFilter, RunRecord,
-    RunState, Stage, Unfinished, cursor, definition, fact, lease, run,
+    CollectionClaim, Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId,
+    RunFilter, RunRecord, RunState, Stage, Unfinished, cursor, definition, fact, lease, run,
 };
 use async_trait::async_trait;
 use lake::{RawKey, RunId};
@@ -17,6 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Model {
     /// The newest definition of each pipeline.
     definitions: BTreeMap<Name, (String, u32)>,
+    collections: BTreeMap<Name, CollectionClaim>,
     leases: BTreeMap<ResourceId, StoredLease>,
     runs: BTreeMap<(RunId, ResourceId), RunRecord>,
     /// The definition and generation of each intent.
@@ -31,6 +32,11 @@ impl Model {
         let generation = definition::generation(self.definitions.get(pipeline), definition);
         self.definitions.insert(pipeline.clone(), (definition.to_owned(), generation));
         generation
+    }
+
+    fn claim_collection(&mut self, claim: &CollectionClaim) -> CollectionClaim {
+        let kept = self.collections.entry(claim.collection.clone());
+        kept.or_insert_with(|| claim.clone()).clone()
     }
 
     fn take_lease(&mut self, resource: &ResourceId, request: &LeaseRequest, holder_is_dead: &dyn Fn(&Holder) -> bool) -> LeaseOutcome {
@@ -217,6 +223,10 @@ impl Ledger for Mutex<Model> {
 
     async fn newest_definition(&self, pipeline: &Name) -> Result<Option<(String, u32)>, LedgerError> {
         Ok(locked(self).definitions.get(pipeline).cloned())
+    }
+
+    async fn claim_collection(&self, claim: &CollectionClaim) -> Result<CollectionClaim, LedgerError> {
+        Ok(locked(self).claim_collection(claim))
     }
 
     async fn take_lease(

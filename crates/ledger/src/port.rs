@@ -1,6 +1,6 @@
 //! The port to where the ledger is kept: SQLite on a laptop, DynamoDB in the cloud.
 
-use crate::{Cursor, Fact, FactKey, Lease, LeaseOutcome, LeaseRequest, ResourceId, RunRecord, Stage};
+use crate::{CollectionClaim, Cursor, Fact, FactKey, Lease, LeaseOutcome, LeaseRequest, ResourceId, RunRecord, Stage};
 use async_trait::async_trait;
 use lake::{RawKey, RunId};
 use pipeline::Name;
@@ -43,6 +43,9 @@ pub trait Ledger: Send + Sync {
 
     /// The newest definition and its generation.
     async fn newest_definition(&self, pipeline: &Name) -> Result<Option<(String, u32)>, LedgerError>;
+
+    /// Keeps the first claim on a collection for good; returns the one that is kept. Another one than `claim` means: the resource may not write there.
+    async fn claim_collection(&self, claim: &CollectionClaim) -> Result<CollectionClaim, LedgerError>;
 
     /// Takes the resource's lease when it is free, has expired, or its holder is dead by `holder_is_dead` (a process of this machine that is no more).
     async fn take_lease(

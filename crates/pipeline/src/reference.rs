@@ -58,6 +58,20 @@ without a default may be left out, unless it is **required**.
 
 ";
 
+const SECRETS: &str = "### Secrets
+
+No secret stands in a pipeline file. Under `source`, `${env:NAME}` is the variable `NAME` of the environment; `${secret:name}` is a secret, and
+`${secret:name#field}` one field of a secret that is a JSON object of texts.
+
+On a laptop each is looked for in the environment, then in a file `.env` in the folder where `tidemill` is started (a line is `NAME=value`; keep the file out of
+the repository). A secret's variable is `TIDEMILL_SECRET_` and its name in capitals, with `_` for `-`: `${secret:usgs-feed#token}` is read from
+
+```
+TIDEMILL_SECRET_USGS_FEED={\"token\": \"…\"}
+```
+
+";
+
 /// Types that are one value; they are explained together at the end.
 const VALUES: [(&str, &str); 8] = [
     ("Name", "name"),
@@ -243,6 +257,7 @@ impl<'a> Printer<'a> {
             .map(|(definition, name)| [(*name).to_owned(), description(self.definition(definition))])
             .collect();
         self.text += &table(["Value", "How it is written"], &rows);
+        self.text += SECRETS;
         let end = self.text.trim_end().len();
         self.text.truncate(end);
         self.text.push('\n');

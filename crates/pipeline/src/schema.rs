@@ -68,7 +68,7 @@ written_as!(Name, {
     "pattern": "^[a-z][a-z0-9_-]{0,62}$",
 });
 written_as!(Path, {
-    "description": "A path into a JSON document: `properties.mag`, `geometry.coordinates[2]`, `[\"odd.key\"].x`; `$` is the whole document.",
+    "description": "A path into a JSON document: `properties.mag`, `geometry.coordinates[2]`, `[\"odd.key\"].x`; `$` is the whole document. In a `data_selector`, `[*]` stands for each item of a list. There is no `..`, no filter, and no place counted from the end; an object whose keys are ids cannot be walked.",
     "type": "string",
     "format": "path",
 });

@@ -53,7 +53,7 @@ pub(crate) fn check(format: &str, text: &str) -> Result<(), Problem> {
     let plain = |message: String| Problem::new(message);
     match format {
         "name" => name(text),
-        "path" => Path::parse(text).map(drop).map_err(|error| plain(error.to_string())),
+        "path" => path(text),
         "span" => Span::parse(text).map(drop).map_err(|error| plain(error.to_string())),
         "byte_size" => ByteSize::parse(text).map(drop).map_err(|error| plain(error.to_string())),
         "template" => Template::parse(text).map(drop).map_err(|error| match error.at {
@@ -87,6 +87,37 @@ fn name(text: &str) -> Result<(), Problem> {
             Ok(name) => problem.help(format!("write `{name}`")),
             Err(_) => problem,
         }
+    })
+}
+
+fn path(text: &str) -> Result<(), Problem> {
+    Path::parse(text).map(drop).map_err(|error| {
+        let problem = Problem::new(error.to_string());
+        match missing_from_paths(text, error.at) {
+            Some(help) => problem.help(help),
+            None => problem,
+        }
+    })
+}
+
+/// What other path languages have at the place where reading stopped, and how it is said here.
+fn missing_from_paths(text: &str, at: usize) -> Option<&'static str> {
+    let (before, rest) = text.split_at_checked(at)?;
+    let bracket = rest.strip_prefix('[').and_then(|inner| inner.split(']').next());
+    Some(match bracket {
+        Some(inner) if inner.starts_with('-') => {
+            "items are counted from the start of a list, `[0]` on; one counted from the end cannot be named: read the whole list with `type: list`"
+        }
+        Some(inner) if inner.starts_with('\'') => "write the key in double quotes, and the whole path in single ones: `'[\"odd.key\"]'`",
+        Some(inner) if inner.starts_with('?') => "a path picks nothing out by its value: use the record's `filter`",
+        Some(inner) if inner.contains([':', ',']) => "a path names one item (`[0]`) or, in a `data_selector`, each (`[*]`)",
+        _ if rest.starts_with('*') => {
+            "`[*]` stands for each item of a list, in a `data_selector`; an object whose keys are ids cannot be walked: read it whole with `type: json`"
+        }
+        _ if rest.starts_with('.') && before.ends_with('.') => {
+            "a path names each key on the way from the top: `..` (at any depth) is not known"
+        }
+        _ => return None,
     })
 }
 

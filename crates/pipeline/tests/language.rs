@@ -201,6 +201,36 @@ fn the_record_around_an_item_is_a_path_of_its_own() {
     }
 }
 
+/// The neighbours of what is refused: `replace` of all, `merge` of what is new, the largest reply.
+#[test]
+fn what_stands_beside_a_fault_is_right() {
+    let text = |source: &str, incremental: &str, disposition: &str| {
+        format!(
+            "pipeline: p
+source: {{rest_api: {{base_url: \"https://api.example.org/\"{source}}}}}
+resources:
+  - name: r
+    endpoint: {{path: x{incremental}}}
+    record: {{primary_key: [id], fields: {{id: {{type: long}}}}}}
+    load: {{collection: sqlite, write_disposition: {disposition}}}
+"
+        )
+    };
+    let incremental = ", params: {since: \"{incremental.start_value}\"}, incremental: {cursor_path: at, type: int, initial_value: 0}";
+    for right in [
+        text("", "", "replace"),
+        text("", incremental, "merge"),
+        text(", reply_size_max: 40MB", "", "merge"),
+    ] {
+        if let Err(faults) = check("p.yaml", &right) {
+            panic!("{faults}");
+        }
+    }
+    for wrong in [text("", incremental, "replace"), text(", reply_size_max: 40961KB", "", "merge")] {
+        assert_eq!(check("p.yaml", &wrong).unwrap_err().list().len(), 1, "{wrong}");
+    }
+}
+
 #[test]
 fn deep_and_bent_texts_are_refused() {
     let bomb = include_str!("faults/yaml_alias_bomb.yaml");

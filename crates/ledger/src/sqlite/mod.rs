@@ -7,8 +7,8 @@ mod tests;
 mod work;
 
 use crate::{
-    Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId, RunFilter, RunRecord,
-    Unfinished,
+    CollectionClaim, Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId,
+    RunFilter, RunRecord, Unfinished,
 };
 use async_trait::async_trait;
 use lake::{RawKey, RunId};
@@ -147,6 +147,10 @@ impl Ledger for SqliteLedger {
 
     async fn newest_definition(&self, pipeline: &Name) -> Result<Option<(String, u32)>, LedgerError> {
         self.read("read the newest definition", |db| work::newest_definition(db, pipeline))
+    }
+
+    async fn claim_collection(&self, claim: &CollectionClaim) -> Result<CollectionClaim, LedgerError> {
+        self.write("claim a collection", |tx| work::claim_collection(tx, claim))
     }
 
     async fn take_lease(

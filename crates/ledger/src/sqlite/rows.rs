@@ -2,7 +2,7 @@
 
 use super::Fault;
 use crate::lease::{Held, StoredLease};
-use crate::{Fact, Holder, LedgerError, ResourceId, RunRecord, RunState, Stage, Unfinished};
+use crate::{CollectionClaim, Fact, Holder, LedgerError, ResourceId, RunRecord, RunState, Stage, Unfinished};
 use lake::{RawKey, RunId};
 use pipeline::Name;
 use rusqlite::Row;
@@ -51,6 +51,22 @@ pub(super) fn state(state: &RunState) -> (&'static str, Option<&str>) {
         RunState::Failed { message } => ("failed", Some(message)),
         RunState::Skipped { holder } => ("skipped", Some(holder)),
     }
+}
+
+/// Reads `pipeline, resource, key`.
+pub(super) fn claim(row: &Row<'_>, collection: &Name) -> Result<CollectionClaim, Fault> {
+    let name = |column| {
+        let text = row.get::<_, String>(column)?;
+        Name::new(text).map_err(|e| damaged(format!("collection {collection}"), e))
+    };
+    Ok(CollectionClaim {
+        collection: collection.clone(),
+        owner: ResourceId {
+            pipeline: name(0)?,
+            resource: name(1)?,
+        },
+        key: row.get(2)?,
+    })
 }
 
 /// Reads `token, holder, process, process_start, expires_ms`.

@@ -10,7 +10,7 @@ const APPLICATION_ID: i64 = 0x5444_4C47;
 
 /// What each version of the schema adds to the one before: the first makes version 1. A change of the schema is a new entry; an entry that was released
 /// is never edited.
-const MIGRATIONS: &[&str] = &[VERSION_1];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 /// Times are kept twice: exact in milliseconds, and readable (computed when read, so they cost nothing to write).
 const VERSION_1: &str = "
@@ -88,12 +88,22 @@ CREATE TABLE cursors (
 ) STRICT, WITHOUT ROWID;
 ";
 
+const VERSION_2: &str = "
+-- Which resource writes a collection, and what names and orders its documents, as it was when the collection was begun. Written once.
+CREATE TABLE collections (
+    collection    TEXT    NOT NULL PRIMARY KEY,
+    pipeline      TEXT    NOT NULL,
+    resource      TEXT    NOT NULL,
+    key           TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// The version of the schema that this program works with.
 pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
-/// Gives the file the newest schema, all of it or nothing.
+/// Gives the file the newest schema, all of it or nothing; what it holds stays.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Looked up under the lock: another process may have done it meanwhile.
@@ -134,5 +144,25 @@ pub(super) fn version(transaction: &Transaction<'_>, path: &Path) -> Result<i64,
             Err(LedgerError::Newer { path, found, known }.into())
         }
         found => Ok(found),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// Writes a ledger of an older schema, with rows of its time.
+    pub(crate) fn write_old(path: &Path, version: usize, rows: &str) {
+        let connection = Connection::open(path).unwrap();
+        for migration in MIGRATIONS.iter().take(version) {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        connection
+            .pragma_update(None, "user_version", i64::try_from(version).unwrap())
+            .unwrap();
+        connection.execute_batch(rows).unwrap();
     }
 }

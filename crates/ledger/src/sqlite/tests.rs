@@ -26,3 +26,33 @@ fn ended_runs_do_not_slow_the_search_for_one_to_resume() {
         "SEARCH runs USING INDEX runs_extracting (pipeline=? AND resource=?)",
     );
 }
+
+/// A ledger as the first version of the schema left it: opened, it knows what it knew, and the newer calls work.
+#[test]
+fn a_ledger_of_an_older_schema_is_brought_up_to_date_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let definition = "d".repeat(64);
+    schema::tests::write_old(
+        &path,
+        1,
+        &format!("INSERT INTO definitions (pipeline, generation, definition) VALUES ('shop', 7, '{definition}')"),
+    );
+    let name = |text: &str| Name::new(text).unwrap();
+    let claim = CollectionClaim {
+        collection: name("sold"),
+        owner: ResourceId {
+            pipeline: name("shop"),
+            resource: name("orders"),
+        },
+        key: "primary_key [id (text)]".to_owned(),
+    };
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        for _ in 0..2 {
+            let ledger = SqliteLedger::open(&path).unwrap();
+            let newest = ledger.newest_definition(&name("shop")).await.unwrap();
+            assert_eq!(newest, Some((definition.clone(), 7)));
+            assert_eq!(ledger.claim_collection(&claim).await.unwrap(), claim);
+        }
+    });
+}

@@ -4,8 +4,8 @@ use super::{Fault, rows};
 use crate::lease::{Decision, StoredLease};
 use crate::run::Ending;
 use crate::{
-    Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, LedgerError, ResourceId, RunFilter, RunRecord, Stage,
-    Unfinished, cursor, definition, fact, lease, run,
+    CollectionClaim, Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, LedgerError, ResourceId, RunFilter,
+    RunRecord, Stage, Unfinished, cursor, definition, fact, lease, run,
 };
 use lake::{Part, RawKey, RunId};
 use pipeline::Name;
@@ -24,6 +24,21 @@ pub(super) fn apply_definition(tx: &Transaction<'_>, pipeline: &Name, definition
 pub(super) fn newest_definition(db: &Connection, pipeline: &Name) -> Result<Option<(String, u32)>, Fault> {
     let sql = "SELECT definition, generation FROM definitions WHERE pipeline = ? ORDER BY generation DESC LIMIT 1";
     one(db, sql, [pipeline.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+pub(super) fn claim_collection(tx: &Transaction<'_>, claim: &CollectionClaim) -> Result<CollectionClaim, Fault> {
+    let sql = "SELECT pipeline, resource, key FROM collections WHERE collection = ?";
+    if let Some(first) = one(tx, sql, [claim.collection.as_str()], |row| rows::claim(row, &claim.collection))? {
+        return Ok(first);
+    }
+    tx.prepare_cached("INSERT INTO collections (collection, pipeline, resource, key) VALUES (?, ?, ?, ?)")?
+        .execute([
+            claim.collection.as_str(),
+            claim.owner.pipeline.as_str(),
+            claim.owner.resource.as_str(),
+            &claim.key,
+        ])?;
+    Ok(claim.clone())
 }
 
 pub(super) fn take_lease(

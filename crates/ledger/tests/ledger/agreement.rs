@@ -17,6 +17,11 @@ enum Call {
         pipeline: u8,
         definition: u8,
     },
+    Claim {
+        collection: u8,
+        resource: u8,
+        key: u8,
+    },
     Take {
         resource: u8,
         holder: u8,
@@ -74,6 +79,7 @@ fn call() -> impl Strategy<Value = Call> {
     let (run, part) = (|| 0..3u64, || 0..3u8);
     prop_oneof![
         1 => (0..2u8, 0..2u8).prop_map(|(pipeline, definition)| Call::Apply { pipeline, definition }),
+        1 => (0..2u8, resource(), 0..2u8).prop_map(|(collection, resource, key)| Call::Claim { collection, resource, key }),
         3 => (resource(), 0..3u8, 0..200_000i64, 0..4u8)
             .prop_map(|(resource, holder, now_ms, dead)| Call::Take { resource, holder, now_ms, dead }),
         1 => (lease(), any::<i64>()).prop_map(|(lease, expires_ms)| Call::Renew { lease, expires_ms }),
@@ -124,6 +130,11 @@ async fn perform(ledger: &dyn Ledger, call: &Call, leases: &mut Vec<Lease>) -> S
         Call::Apply { pipeline, definition } => {
             let pipeline = resource_of(pipeline * 2).pipeline;
             told(ledger.apply_definition(&pipeline, &crate::given::definition(definition)).await)
+        }
+        Call::Claim { collection, resource, key } => {
+            let mut claim = claim(&resource_of(resource), &format!("key {key}"));
+            claim.collection = name(["quakes", "flights"][usize::from(collection)]);
+            told(ledger.claim_collection(&claim).await)
         }
         Call::Take {
             resource,

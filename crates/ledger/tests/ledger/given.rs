@@ -2,8 +2,8 @@
 
 use lake::{Part, RawKey, RunId};
 use ledger::{
-    CleanTally, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LoadTally, ResourceId, RunRecord, RunState, SqliteLedger,
-    Stage,
+    CleanTally, CollectionClaim, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LoadTally, ResourceId, RunRecord,
+    RunState, SqliteLedger, Stage,
 };
 use pipeline::Name;
 use std::path::Path;
@@ -56,6 +56,15 @@ pub fn raw(run: u64, resource: &ResourceId, part: Part) -> RawKey {
         resource: resource.resource.clone(),
         run: run_id(run),
         part,
+    }
+}
+
+/// A claim on the collection `quakes`.
+pub fn claim(owner: &ResourceId, key: &str) -> CollectionClaim {
+    CollectionClaim {
+        collection: name("quakes"),
+        owner: owner.clone(),
+        key: key.to_owned(),
     }
 }
 

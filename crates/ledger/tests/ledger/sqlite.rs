@@ -93,6 +93,14 @@ fn facts_and_definitions_raced_for_are_kept_once() {
 }
 
 #[test]
+fn of_many_that_race_for_a_collection_all_are_told_the_same_owner() {
+    let kept = race(&EIGHT, |ledger, name| {
+        wait(ledger.claim_collection(&claim(&resource("p", name), name))).unwrap()
+    });
+    assert!(kept.iter().all(|each| *each == kept[0]), "{kept:?}");
+}
+
+#[test]
 fn a_transaction_that_was_cut_off_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ledger.db");
@@ -151,7 +159,7 @@ fn a_file_that_is_no_ledger_is_refused_with_its_name() {
     std::fs::remove_file(&file).unwrap();
     drop(open(folder.path()));
     Connection::open(&file).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    refused("schema version 99, and this program knows 1 at most");
+    refused("schema version 99, and this program knows 2 at most");
 }
 
 #[test]

@@ -44,6 +44,29 @@ async fn the_newest_definition_keeps_its_generation_and_an_older_one_gets_a_new_
 }
 
 #[tokio::test]
+async fn the_first_claim_on_a_collection_is_kept() {
+    on_each(|ledger| async move {
+        let first = claim(&events(), "primary_key [id (text)]");
+        assert_eq!(ledger.claim_collection(&first).await.unwrap(), first);
+        for later in [
+            first.clone(),
+            claim(&events(), "primary_key [id (text)], version at (time)"),
+            claim(&resource("earthquakes", "other"), "primary_key [id (text)]"),
+            claim(&resource("other", "events"), "primary_key [id (text)]"),
+        ] {
+            assert_eq!(ledger.claim_collection(&later).await.unwrap(), first);
+        }
+        // The same resource may begin another collection, and one of that name is none of the first.
+        let mut second = claim(&events(), "identity content");
+        second.collection = name("quakes-2");
+        assert_eq!(ledger.claim_collection(&second).await.unwrap(), second);
+        assert_eq!(ledger.claim_collection(&second).await.unwrap(), second);
+        assert_eq!(ledger.claim_collection(&first).await.unwrap(), first);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_lease_has_one_holder_and_its_token_only_grows() {
     on_each(|ledger| async move {
         let ledger = &*ledger;

@@ -1,13 +1,22 @@
 //! How a resource's identity, disposition and indexes go together.
 
 use super::at::At;
-use crate::{Field, FieldType, Identity, Index, IndexKind, ItemType, Record, Resource, WriteDisposition, fault::Collector, suggest};
+use crate::{Field, FieldType, Identity, Index, IndexKind, ItemType, Name, Record, Resource, WriteDisposition, fault::Collector, suggest};
 use indexmap::IndexMap;
 
 pub(super) fn check(resource: &Resource, at: At<'_>, faults: &mut Collector<'_>) {
     let load = &resource.load;
     identity(resource, at, faults);
     let at_load = at.get("load");
+    collection(&load.collection, at_load.get("collection"), faults);
+    let incremental = resource.endpoint.as_ref().is_some_and(|endpoint| endpoint.incremental.is_some());
+    if incremental && load.write_disposition == WriteDisposition::Replace {
+        faults.add_help(
+            &at_load.get("write_disposition").span(),
+            "`replace` would lose documents: with `incremental` a run brings only what is new, and that would take the place of all",
+            "write `write_disposition: merge`, or take `incremental` out of the endpoint so that each run brings everything",
+        );
+    }
     let disposition_known = at_load.kept("write_disposition");
     if load.allow_empty && load.write_disposition != WriteDisposition::Replace && disposition_known {
         let message = "`allow_empty` goes with `write_disposition: replace` only: nothing else empties a collection";
@@ -28,6 +37,19 @@ pub(super) fn check(resource: &Resource, at: At<'_>, faults: &mut Collector<'_>)
             at.get("record"),
             at_load.get("indexes").item(place),
             faults,
+        );
+    }
+}
+
+/// Names that a store keeps for itself. (MongoDB's begin with `system.`, which no name can.)
+fn collection(name: &Name, at: At<'_>, faults: &mut Collector<'_>) {
+    const RESERVED: &str = "sqlite_";
+    if let Some(rest) = name.as_str().strip_prefix(RESERVED) {
+        let help = Name::new(rest).map_or_else(|_| "choose another name".to_owned(), |free| format!("write `{free}`, say"));
+        faults.add_help(
+            &at.span(),
+            format!("a collection cannot be called `{name}`: SQLite keeps names that start with `{RESERVED}` for itself"),
+            help,
         );
     }
 }

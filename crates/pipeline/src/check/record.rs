@@ -1,7 +1,7 @@
 //! What a contract must mean beyond its shape: keys, version, conditions, `unnest`.
 
 use super::{at::At, field, value};
-use crate::{Condition, Field, FieldType, Path, Record, Scalar, Test, fault::Collector, suggest};
+use crate::{Condition, Field, FieldType, Path, Record, Scalar, Step, Test, fault::Collector, suggest};
 
 pub(super) fn check(record: &Record, at: At<'_>, faults: &mut Collector<'_>) {
     let fields = at.get("fields");
@@ -46,8 +46,16 @@ fn from(path: &Path, record: &Record, at: At<'_>, field: At<'_>, faults: &mut Co
 }
 
 fn unnest(path: &Path, at: At<'_>, faults: &mut Collector<'_>) {
-    if path.has_each() {
-        faults.add_help(&at.span(), "`unnest` takes the path of the list itself", "leave `[*]` out");
+    match path.steps.split_last() {
+        Some((Step::Each, list)) if !list.contains(&Step::Each) => {
+            faults.add_help(&at.span(), "`unnest` takes the path of the list itself", "leave `[*]` out");
+        }
+        _ if path.has_each() => faults.add_help(
+            &at.span(),
+            "`unnest` walks one list of the record, not a list inside the items of another",
+            "let the `data_selector` walk the outer list, so that its items are the records, and `unnest` the inner one",
+        ),
+        _ => {}
     }
     if path.parent().is_some() {
         faults.add(&at.span(), "`$parent` may stand in the `from` of a field only");

@@ -1,7 +1,7 @@
 //! What a source section must mean beyond its shape.
 
 use super::at::At;
-use crate::{Auth, Files, HttpLimits, Part, RestApi, Source, Template, Variable, fault::Collector};
+use crate::{Auth, ByteSize, Files, HttpLimits, Part, RestApi, Source, Template, Variable, fault::Collector};
 use indexmap::IndexMap;
 
 pub(super) fn check(source: &Source, at: At<'_>, faults: &mut Collector<'_>) {
@@ -179,6 +179,9 @@ fn auth(auth: &Auth, at: At<'_>, faults: &mut Collector<'_>) {
     }
 }
 
+/// The largest `reply_size_max`. A reply is one line of a raw object, where bytes that are no text take a third more; longer lines could not be read again.
+const REPLY_SIZE_LARGEST: ByteSize = ByteSize(40 << 20);
+
 fn limits(limits: &HttpLimits, at: At<'_>, faults: &mut Collector<'_>) {
     let mut positive = |good: bool, at: At<'_>, what: &str| {
         if !good {
@@ -200,6 +203,15 @@ fn limits(limits: &HttpLimits, at: At<'_>, faults: &mut Collector<'_>) {
         retries.get("attempts_max"),
         "`attempts_max` counts the first request, so it",
     );
+    if limits.reply_size_max > REPLY_SIZE_LARGEST {
+        faults.add_help(
+            &at.get("reply_size_max").span(),
+            format!(
+                "`reply_size_max` is `{REPLY_SIZE_LARGEST}` at most: a reply is kept as one line, and longer lines cannot be read again"
+            ),
+            "ask for smaller pages (the paginator's `limit`); a large file belongs to the source `files`, which reads any size",
+        );
+    }
     if limits.retries.backoff > limits.retries.backoff_max {
         let message = format!(
             "`backoff` ({}) is longer than `backoff_max` ({})",

@@ -28,7 +28,8 @@ pub struct Pipeline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "schedule"))]
     pub schedule: Option<String>,
-    /// How many rejected records a run may have before it counts as failed: a number, or a share of the records such as `1%`.
+    /// How many records of a run may go wrong before it counts as failed: a number, or a share of the records that came in, such as `1%`. Both count:
+    /// records that break the contract (rejected), and documents that the store does not take (refused).
     #[serde(default)]
     pub reject_limit: RejectLimit,
     /// Where the data is.
@@ -37,7 +38,7 @@ pub struct Pipeline {
     pub resources: Vec<Resource>,
 }
 
-/// How many rejected records a run may have: a number (`100`), or a share of the records that came in (`1%`). The default is 0.
+/// How many records of a run may be rejected or refused: a number (`100`), or a share of the records that came in (`1%`). The default is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "CountOrText", into = "String")]
 pub enum RejectLimit {

@@ -18,7 +18,7 @@ pub struct Record {
     /// The field that grows with each change of a record (`int`, `long`, `timestamp` or `date`): the highest wins, whatever comes last. Without it, the time of capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// What to do with keys of the record that no field reads.
+    /// What to do with keys of the record that no field reads. A key of which a field reads a part is read.
     #[serde(default)]
     pub unknown_fields: UnknownFields,
     /// One record from each item of this list of the record. The fields read the item; `$parent.…` reads the record around it.
@@ -44,7 +44,8 @@ pub enum Identity {
     Position,
 }
 
-/// What to do with keys of a record that no field reads.
+/// What to do with keys of a record that no field reads. It is about the record's own keys: one of which a field reads a part (`from: k.x`) counts as read,
+/// so its other parts (`k.y`) are neither kept nor a reason to reject. They stay in `raw/`; to keep the whole, read it with a field of `type: json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownFields {

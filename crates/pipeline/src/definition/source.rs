@@ -37,7 +37,7 @@ pub struct RestApi {
 /// Limits and patience of the requests to a source. They stand beside `base_url` (or `root`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HttpLimits {
-    /// At most so many requests per length of time.
+    /// At most so many requests in any window of a length of time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
     /// How long to wait for what.
@@ -46,7 +46,8 @@ pub struct HttpLimits {
     /// When and how often to ask again.
     #[serde(default)]
     pub retries: Retries,
-    /// The largest reply read, after decompression. A larger one fails the run. The default is `16MB`; not for files, which are read as a stream.
+    /// The largest reply read, after decompression. A larger one fails the run. The default is `16MB`, the most is `40MB`: a reply is one line of `raw/`. Files
+    /// may be of any size; of a JSON file larger than this, the records are cut out one by one.
     #[serde(default = "HttpLimits::reply_size_max")]
     pub reply_size_max: ByteSize,
 }
@@ -68,7 +69,8 @@ impl Default for HttpLimits {
     }
 }
 
-/// How to prove who asks. One key names the way.
+/// How to prove who asks. One key names the way. The credential is left out of all that is noted of a request; a reply's body is kept in `raw/` as it came,
+/// so a source that repeats the credential in its replies puts it there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Auth {
@@ -103,11 +105,11 @@ pub enum ApiKeyLocation {
     /// In a header. The default.
     #[default]
     Header,
-    /// In the query. It is left out of what is kept in the lake.
+    /// In the query. It is left out of the addresses that are kept in the lake.
     Query,
 }
 
-/// At most so many requests per length of time.
+/// At most so many requests per length of time: never more than so many in any window of that length, retries included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
@@ -178,7 +180,8 @@ pub struct Endpoint {
     /// How to get from one page to the next. Without it there is one page.
     #[serde(default)]
     pub paginator: Paginator,
-    /// Where the records are in a reply: `$.features[*]`. Without it, the items of the reply if it is a list, else the reply itself.
+    /// Where the records are in a reply: `$.features[*]`. Without it, the items of the reply if it is a list, else the reply itself. Lists in lists are walked
+    /// (`$.groups[*].items[*]`); an object whose keys are ids is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_selector: Option<Path>,
     /// Ask only for what is new since the last run.
@@ -217,7 +220,7 @@ pub enum Paginator {
         /// The parameter that takes `limit`, such as `per_page`. Needs `limit`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit_param: Option<String>,
-        /// Where the reply says how many records there are in all: the run ends when so many were seen.
+        /// Where the reply says how many records there are in all: the run ends when so many were seen, and a run that ends with fewer fails.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         total_path: Option<Path>,
         /// End at a page with fewer records than `limit`. Off by default: a server that caps its pages would lose records.
@@ -237,7 +240,7 @@ pub enum Paginator {
         /// The first record's number. The default is 0.
         #[serde(default)]
         initial_offset: u64,
-        /// Where the reply says how many records there are in all: the run ends when so many were seen.
+        /// Where the reply says how many records there are in all: the run ends when so many were seen, and a run that ends with fewer fails.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         total_path: Option<Path>,
         /// End at a page with fewer records than `limit`. Off by default: a server that caps its pages would lose records.
@@ -250,7 +253,7 @@ pub enum Paginator {
         cursor_path: Path,
         /// The parameter that sends it back.
         cursor_param: String,
-        /// Where the reply says whether there is more (`true` or `false`), if it does.
+        /// Where the reply says whether there is more, if it does: `true` or `false`, also as a text, or `1` or `0`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         has_more_path: Option<Path>,
     },
@@ -298,7 +301,9 @@ pub struct Incremental {
     /// What kind of value it is.
     #[serde(rename = "type")]
     pub kind: CursorType,
-    /// Where the first run starts. Later start values are sent in the same form: written as a time, they are sent as a time (RFC 3339), written as a number, as a number.
+    /// Where the first run starts; sent as it is written. Later start values are sent in the same form: a number as a number; a day (`2024-01-31`) as a day; a
+    /// time with as many digits of the second's fraction, and without an offset if it is written without one, else in UTC with `Z`. What the form leaves out is
+    /// rounded down, so a window never starts too late.
     pub initial_value: Scalar,
     /// How far before the cursor a run starts, for records that arrive late. For `int` a length of time makes no sense and is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]

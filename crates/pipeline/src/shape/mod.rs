@@ -229,7 +229,7 @@ impl<'a> Walker<'a, '_> {
             if !kept.iter().any(|entry| entry.key == *key) && !lost.iter().any(|lost| lost == key) {
                 whole = false;
                 let meaning = properties.get(*key).and_then(|schema| schema.get("description")?.as_str());
-                let help = meaning.map(|meaning| format!("`{key}`: {meaning}"));
+                let help = meaning.map(|meaning| format!("`{key}`: {}", first_sentence(meaning)));
                 self.faults
                     .note(&place.span, format!("{} needs the key `{key}`", place.owner), help);
             }
@@ -395,6 +395,15 @@ fn entry_place(entry: &Entry, kind: &str) -> Place {
         },
         entry: format!("`{key}`"),
         span: entry.key_span.clone(),
+    }
+}
+
+/// Of a description, the part that says what a key is.
+fn first_sentence(description: &str) -> String {
+    let text = description.replace('\n', " ");
+    match text.split_once(". ") {
+        Some((first, _)) => format!("{first}."),
+        None => text,
     }
 }
 
