@@ -78,6 +78,14 @@ impl Model {
 
     fn begin_run(&mut self, lease: &Lease, run: &RunRecord) -> Result<RunRecord, LedgerError> {
         self.fence(lease, &run.resource)?;
+        let key = (run.id, run.resource.clone());
+        if self
+            .runs
+            .get(&key)
+            .is_some_and(|stored| matches!(stored.state, RunState::Skipped { .. }))
+        {
+            self.runs.remove(&key);
+        }
         Ok(self.insert_run(run))
     }
 

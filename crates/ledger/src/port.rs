@@ -61,7 +61,8 @@ pub trait Ledger: Send + Sync {
     /// Gives the lease back; well too when it is no longer ours.
     async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError>;
 
-    /// Records the start of a run under the lease. A run with this id that is there already is returned as it is.
+    /// Records the start of a run under the lease. A run with this id that is there already is returned as it is, unless it was
+    /// skipped: the same tick delivered twice at once, the second of which found the lease held by the first.
     async fn begin_run(&self, lease: &Lease, run: &RunRecord) -> Result<RunRecord, LedgerError>;
 
     /// Records a run that never began: its tick found the lease held.

@@ -5,7 +5,7 @@ use crate::lease::{Decision, StoredLease};
 use crate::run::Ending;
 use crate::{
     CollectionClaim, Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, LedgerError, ResourceId, RunFilter,
-    RunRecord, Stage, Unfinished, cursor, definition, fact, lease, run,
+    RunRecord, RunState, Stage, Unfinished, cursor, definition, fact, lease, run,
 };
 use lake::{Part, RawKey, RunId};
 use pipeline::Name;
@@ -97,12 +97,21 @@ pub(super) fn release_lease(tx: &Transaction<'_>, lease: &Lease) -> Result<(), F
 pub(super) fn begin_run(tx: &Transaction<'_>, lease: &Lease, run: &RunRecord) -> Result<RunRecord, Fault> {
     fence(tx, lease, &run.resource)?;
     match self::run(tx, run.id, &run.resource)? {
-        Some(stored) => Ok(stored),
-        None => {
-            insert_run(tx, run)?;
-            Ok(run.clone())
-        }
+        Some(stored) if !matches!(stored.state, RunState::Skipped { .. }) => return Ok(stored),
+        Some(_) => forget_run(tx, run)?,
+        None => {}
     }
+    insert_run(tx, run)?;
+    Ok(run.clone())
+}
+
+/// A run that was recorded as skipped, and begins after all.
+fn forget_run(tx: &Transaction<'_>, run: &RunRecord) -> Result<(), Fault> {
+    let id = run.id.to_string();
+    let ResourceId { pipeline, resource } = &run.resource;
+    tx.prepare_cached("DELETE FROM runs WHERE run = ? AND pipeline = ? AND resource = ?")?
+        .execute(params![id, pipeline.as_str(), resource.as_str()])?;
+    Ok(())
 }
 
 /// Records a run unless it is there.

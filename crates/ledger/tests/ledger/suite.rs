@@ -231,6 +231,23 @@ async fn a_cursor_never_moves_back_and_belongs_to_its_source() {
 }
 
 #[tokio::test]
+async fn a_skipped_run_may_begin_after_all() {
+    on_each(|ledger| async move {
+        let lease = lease(&*ledger, &events(), "a", 0).await;
+        let begun = run(1, &events());
+        let mut skipped = begun.clone();
+        skipped.state = RunState::Skipped { holder: "a".to_owned() };
+        ledger.record_skipped(&skipped).await.unwrap();
+        assert_eq!(ledger.begin_run(&lease, &begun).await.unwrap(), begun);
+        assert_eq!(ledger.run_to_resume(&events()).await.unwrap(), Some(begun.clone()));
+        // The other way round, the run that began stays.
+        ledger.record_skipped(&skipped).await.unwrap();
+        assert_eq!(ledger.run(begun.id, &events()).await.unwrap(), Some(begun));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn runs_are_listed_newest_first() {
     on_each(|ledger| async move {
         let resources = [events(), resource("earthquakes", "a"), resource("flights", "events")];
