@@ -8,6 +8,7 @@ mod load;
 mod record;
 mod source;
 mod value;
+mod variables;
 
 use crate::{
     Faults, Pipeline, Resource, Source,
@@ -107,6 +108,7 @@ fn checked(text: &str, faults: &mut Collector<'_>) -> Option<Pipeline> {
     faults.settle();
     let pipeline: Pipeline = typed(&node, faults)?;
     meaning(&pipeline, At::root(&node), faults);
+    variables::check(&node, faults);
     Some(pipeline)
 }
 
