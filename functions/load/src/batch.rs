@@ -5,7 +5,7 @@ use bson::RawDocument;
 use lake::{ObjectReader, StoreError};
 
 /// The most documents of a batch.
-const DOCUMENTS_MAX: usize = 4_000;
+const DOCUMENTS_MAX: usize = 10_000;
 
 /// The most bytes of a batch, unless a single document is larger.
 const BYTES_MAX: usize = 4 << 20;

@@ -110,7 +110,7 @@ impl Work<'_> {
     /// Writes all documents, then the fact. Answers with the numbers the ledger keeps, and those of this attempt.
     async fn load(&self, reader: &mut ObjectReader) -> Result<(LoadTally, LoadTally), Error> {
         let mut tally = LoadTally::default();
-        let mut refused = Refused::new(self.services.store.as_ref(), self.clean.refused());
+        let mut refused = Refused::new(self.services.store.as_ref(), self.clean);
         let mut batches = Batches::default();
         while batches.fill(reader).await? {
             let documents = batches.documents(&self.object)?;

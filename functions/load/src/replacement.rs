@@ -4,6 +4,7 @@ use crate::{Error, Work};
 use documents::{Replaced, Version};
 use lake::{Part, RawKey, RawMetadata};
 use ledger::{Fact, FactKey, LoadTally, Missing, Refused, Stage, Step, replacement};
+use std::cmp::Ordering;
 
 /// Whether a `replace` run's documents are what readers see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +56,21 @@ impl Work<'_> {
         let limit = self.definition.pipeline.reject_limit;
         Ok(match replacement(self.parts().await?, &facts, limit, self.allow_empty) {
             ledger::Replacement::Wait(missing) => Replacement::Waiting(missing),
-            ledger::Replacement::Refused(refused) => Replacement::Refused(refused),
+            ledger::Replacement::Refused(refused) => self.refused(version, refused).await?,
             ledger::Replacement::Ready => match self.services.documents.replace(&self.target.collection, version).await? {
                 Replaced::Visible => Replacement::Visible,
                 Replaced::Older => Replacement::Older,
             },
+        })
+    }
+
+    /// A run that must not be shown. One that is shown already, or that something newer took the place of, needs no judgement.
+    async fn refused(&self, version: Version, refused: Refused) -> Result<Replacement, Error> {
+        let visible = self.services.documents.visible(&self.target.collection).await?;
+        Ok(match visible.map(|visible| visible.cmp(&version)) {
+            Some(Ordering::Greater) => Replacement::Older,
+            Some(Ordering::Equal) => Replacement::Visible,
+            Some(Ordering::Less) | None => Replacement::Refused(refused),
         })
     }
 

@@ -253,4 +253,39 @@ proptest! {
             prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);
         }
     }
+
+    /// And texts that are not ours are refused, without a panic.
+    #[test]
+    fn readable_texts_are_read_back(document in documents(), deleted in any::<bool>(), at in any::<prop::sample::Index>(), byte in 0u8..128) {
+        let document = clean(document, deleted);
+        let mut writer = Writer::default();
+        let readable = readable(&mut writer, &document).unwrap();
+        let read = |text: &str| read::document(text, readable.longs, &[2; 48], &[3; 16]);
+        prop_assert!(readable.exact);
+        prop_assert_eq!(read(readable.text).unwrap(), document.as_bytes(), "{}", readable.text);
+        let mut damaged = readable.text.as_bytes().to_vec();
+        let at = at.index(damaged.len());
+        if damaged[at].is_ascii() {
+            damaged[at] = byte;
+            // A changed letter makes another document, a changed bracket none.
+            let _ = read(std::str::from_utf8(&damaged).unwrap());
+        }
+        if readable.text.is_char_boundary(at) {
+            prop_assert!(read(&readable.text[..at]).is_err());
+        }
+    }
+}
+
+fn clean(mut document: Document, deleted: bool) -> RawDocumentBuf {
+    let binary = |bytes: Vec<u8>| Binary {
+        subtype: BinarySubtype::Generic,
+        bytes,
+    };
+    let at = DateTime::from_millis(1_550_000_000_000);
+    let mut tidemill = doc! {"run": "R", "at": at, "version": 1i64, "rank": binary(vec![2; 48]), "hash": binary(vec![3; 16])};
+    if deleted {
+        tidemill.insert("deleted", true);
+    }
+    document.insert("_tidemill", tidemill);
+    RawDocumentBuf::try_from(&document).unwrap()
 }

@@ -63,7 +63,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     use_log(connection)?;
     // The fact that a batch is loaded stands in another file: a power cut must not lose the batch and keep the fact.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // The log is carried over to the file whenever it is this long, so that it does not grow much longer, and no commit takes long.
+    // The log is carried over to the file whenever it is this long, so that it does not grow much longer, and no commit takes long. A page of the index that
+    // several batches changed is carried over once.
     connection.pragma_update(None, "wal_autocheckpoint", LOG_BYTES / PAGE_BYTES)?;
     // A negative number is in KiB. A batch's changed pages stay here until its commit.
     connection.pragma_update(None, "cache_size", -CACHE_BYTES / 1024)?;
@@ -86,7 +87,7 @@ fn use_log(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 const PAGE_BYTES: i64 = 16 * 1024;
-const LOG_BYTES: i64 = 16 * 1024 * 1024;
+const LOG_BYTES: i64 = 32 * 1024 * 1024;
 const CACHE_BYTES: i64 = 8 * 1024 * 1024;
 
 #[async_trait]

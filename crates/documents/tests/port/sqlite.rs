@@ -51,6 +51,49 @@ async fn equals_the_model() {
 }
 
 #[tokio::test]
+async fn the_very_bytes_come_back() {
+    let (mut once, mut twice) = (0, 0);
+    for seed in 0..60 {
+        let (folder, store) = new();
+        suite::the_very_bytes_come_back(&store, seed).await;
+        once += kept(&folder, "bson IS NULL");
+        twice += kept(&folder, "bson IS NOT NULL");
+    }
+    assert!(once > 1000 && twice > 1000, "both kinds must be met: {once}, {twice}");
+}
+
+/// How many of the rows of `things` meet the condition.
+fn kept(folder: &TempDir, condition: &str) -> i64 {
+    let connection = Connection::open(folder.path().join("documents.db")).unwrap();
+    let statement = format!(r#"SELECT count(*) FROM "things:documents" WHERE {condition}"#);
+    connection.query_row(&statement, [], |row| row.get(0)).unwrap()
+}
+
+/// What contracts make is kept as text alone, else the file is twice as large.
+#[tokio::test]
+async fn a_usual_document_is_kept_once() {
+    let (folder, store) = new();
+    let mut document = bson::Document::try_from(Made::new(1, 1, 1).bson()).unwrap();
+    document.insert("long", 1i64);
+    document.insert("decimal", "0.10".parse::<bson::Decimal128>().unwrap());
+    document.insert("date", bson::DateTime::from_millis(-1));
+    document.insert("place", bson::doc! {"type": "Point", "coordinates": [10.5, 59.9]});
+    document.insert("list", (0..20).collect::<Vec<i32>>());
+    document.insert("none", bson::Bson::Null);
+    // In the order of a clean document.
+    let tidemill = document.remove("_tidemill").unwrap();
+    document.insert("_tidemill", tidemill);
+    let document = RawDocumentBuf::try_from(&document).unwrap();
+    write_bytes(&store, &merge("things"), "o1", 0, &[document.clone()]).await.unwrap();
+    assert_eq!(kept(&folder, "bson IS NULL AND longs IS NOT NULL"), 1);
+    write_bytes(&store, &merge("things"), "o2", 0, &[Made::new("x", 1 << 40, 1).deleted().bson()])
+        .await
+        .unwrap();
+    assert_eq!(kept(&folder, "bson IS NULL AND longs IS NULL"), 1);
+    assert_eq!(all(&store, "things").await, [document]);
+}
+
+#[tokio::test]
 async fn order_does_not_matter() {
     for seed in 0..20 {
         let ((_one_folder, one), (_other_folder, other)) = (new(), new());
@@ -148,6 +191,20 @@ fn a_foreign_file_is_left_alone() {
         SqliteDocuments::open(&folder.path().join("no/such/folder.db")),
         Err(DocumentsError::Open { .. })
     ));
+}
+
+#[tokio::test]
+async fn an_older_layout_is_an_error() {
+    let (folder, store) = new();
+    write(&store, &merge("things"), "o1", &[Made::new("a", 1, 1)]).await;
+    drop(store);
+    let path = folder.path().join("documents.db");
+    let connection = Connection::open(&path).unwrap();
+    let layout: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    connection.pragma_update(None, "user_version", layout - 1).unwrap();
+    let error = SqliteDocuments::open(&path).unwrap_err();
+    assert!(matches!(error, DocumentsError::NotOurs { .. }), "{error:?}");
+    assert!(error.to_string().contains("this version of Tidemill"), "{error}");
 }
 
 /// Several threads, each with a connection of its own, open a new file at once and write overlapping batches.
