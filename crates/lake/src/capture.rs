@@ -12,6 +12,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use std::borrow::Cow;
 use std::str::FromStr;
 
+/// A text that takes more bytes than this with its escapes is kept as base64 where that is shorter, so that no escapes, which may make
+/// six bytes of one, make a line longer than can be read. Shorter texts stay texts: those who look into the lake can read them.
+const ESCAPED_BYTES_MAX: usize = 16 << 20;
+
 /// How deep a JSON body may nest and still be kept as JSON; a deeper one is kept as text.
 pub const DEPTH_MAX: u32 = 128;
 
@@ -46,7 +50,7 @@ pub enum Body<'a> {
     Json(&'a str),
     /// Text that is not JSON, or JSON that is broken or nests deeper than [`DEPTH_MAX`].
     Text(Cow<'a, str>),
-    /// Bytes that are not UTF-8.
+    /// Bytes that are not UTF-8, or a long text that would be longer still with its escapes.
     Bytes(Vec<u8>),
 }
 
@@ -118,19 +122,37 @@ fn write_body(line: &mut Vec<u8>, body: &[u8], form: BodyForm) {
     if let BodyForm::Json { line_breaks } = form {
         return write_json(line, body, line_breaks);
     }
-    let Ok(text) = std::str::from_utf8(body) else {
-        line.extend_from_slice(b",\"form\":\"base64\",\"body\":{\"base64\":\"");
-        line.extend_from_slice(BASE64.encode(body).as_bytes());
-        return line.extend_from_slice(b"\"}");
-    };
-    let json = if form == BodyForm::Auto { json_line_breaks(text) } else { None };
-    match json {
-        Some(line_breaks) => write_json(line, body, line_breaks),
-        None => {
+    let text = std::str::from_utf8(body).ok();
+    let json = text.filter(|_| form == BodyForm::Auto).and_then(json_line_breaks);
+    match (json, text.filter(|text| !is_shorter_as_base64(text))) {
+        (Some(line_breaks), _) => write_json(line, body, line_breaks),
+        (None, Some(text)) => {
             line.extend_from_slice(b",\"form\":\"text\",\"body\":");
             json::write_string(line, text);
         }
+        (None, None) => {
+            line.extend_from_slice(b",\"form\":\"base64\",\"body\":{\"base64\":\"");
+            line.extend_from_slice(BASE64.encode(body).as_bytes());
+            line.extend_from_slice(b"\"}");
+        }
     }
+}
+
+/// Whether a text belongs into a line as base64: it is long, and would be longer still with its escapes.
+pub fn is_shorter_as_base64(text: &str) -> bool {
+    // No byte is escaped with more than six.
+    if text.len() <= ESCAPED_BYTES_MAX / 6 {
+        return false;
+    }
+    let escaped: usize = text
+        .bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+            0..=0x1f => 6,
+            _ => 1,
+        })
+        .sum();
+    escaped > ESCAPED_BYTES_MAX && escaped > text.len().div_ceil(3) * 4
 }
 
 fn write_json(line: &mut Vec<u8>, body: &[u8], line_breaks: bool) {

@@ -2,6 +2,7 @@
 
 use crate::contract::{self, ContractError};
 use crate::csv;
+use crate::encoding;
 use crate::fault::{Problem, Reason};
 use crate::plan::{Plan, SourceForm};
 use crate::record::Maker;
@@ -154,17 +155,27 @@ fn bytes_of<'c>(capture: &'c Capture<'_>) -> &'c [u8] {
 /// The records of one JSON document. Text in its place is one record, rejected, unless it is JSON after all.
 fn document<'a, W: Watch, S: Sink>(walk: &mut Walk<'_, 'a, W, S>, steps: &[Step], body: &'a Body<'_>) -> Result<(), Stop> {
     let text = match body {
-        Body::Json(text) => text,
-        Body::Text(text) => match checked(text) {
-            Ok(()) => text.as_ref(),
+        Body::Json(text) => Ok(*text),
+        Body::Text(text) => Err(text.as_ref()),
+        // A long text may be kept as bytes.
+        Body::Bytes(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Err(text),
+            Err(_) => {
+                let problem = if encoding::has_utf16_mark(bytes) {
+                    encoding::utf16(Reason::NotJson)
+                } else {
+                    Problem::new(Reason::NotJson, "expected JSON, found bytes that are not UTF-8")
+                };
+                return walk.refuse(problem, Original::Bytes(bytes));
+            }
+        },
+    };
+    let text = match text {
+        Ok(json) => json,
+        Err(text) => match checked(text) {
+            Ok(()) => text,
             Err(fault) => return walk.refuse(not_json(text.as_bytes(), fault), Original::Text(text)),
         },
-        Body::Bytes(bytes) => {
-            return walk.refuse(
-                Problem::new(Reason::NotJson, "expected JSON, found bytes that are not UTF-8"),
-                Original::Bytes(bytes),
-            );
-        }
     };
     walk.text = text;
     let mut scanner = Scanner::new(text, DEPTH_MAX);
@@ -180,6 +191,9 @@ fn checked(text: &str) -> Result<(), Fault> {
 
 /// One record a line; blank lines are none.
 fn lines<'a, W: Watch, S: Sink>(walk: &mut Walk<'_, 'a, W, S>, bytes: &'a [u8]) -> Result<(), Stop> {
+    if encoding::has_utf16_mark(bytes) {
+        return walk.refuse(encoding::utf16(Reason::NotUtf8), Original::Bytes(bytes));
+    }
     for line in bytes.split(|byte| *byte == b'\n') {
         if line.trim_ascii().is_empty() {
             continue;

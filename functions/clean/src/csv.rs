@@ -1,6 +1,7 @@
 //! The rows of a CSV capture (RFC 4180 and its dialects): every value a text.
 
 use crate::Sink;
+use crate::encoding;
 use crate::fault::{Problem, Reason};
 use crate::plan::Plan;
 use crate::record::Frame;
@@ -10,30 +11,44 @@ use crate::value::Watch;
 use crate::walk::{Stop, Walk};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use lake::json::{Kind, write_string};
-use pipeline::{Csv, Path, UnknownFields};
+use pipeline::{Csv, Path, Step, UnknownFields};
 use std::ops::Range;
 
 /// Cleans the rows of `bytes`. `header` names the columns of a piece that does not start with them.
 pub(crate) fn rows<W: Watch, S: Sink>(walk: &mut Walk<'_, '_, W, S>, csv: &Csv, bytes: &[u8], header: Option<&str>) -> Result<(), Stop> {
     let mut rows = Rows::new(csv, bytes);
-    let mut names = csv.columns.clone();
-    let mut header_row = None;
+    let (mut header_row, mut header_span) = (Vec::new(), None);
     if let Some(header) = header {
-        header_row = Some(names_in(csv, header.as_bytes()));
+        header_row = names_in(csv, header.as_bytes());
     } else if csv.header {
         match rows.next() {
             None => return Ok(()),
-            Some(_) => header_row = Some(rows.names()),
+            Some(row) => (header_row, header_span) = (rows.names(), Some(row.span)),
         }
     }
-    if names.is_empty() {
-        names = header_row.unwrap_or_default();
+    // In UTF-16 every other byte of a header's ASCII is NUL.
+    if encoding::has_utf16_mark(bytes) || header_row.iter().any(|name| name.contains('\0')) {
+        return walk.refuse(encoding::utf16(Reason::NotUtf8), original(bytes));
     }
+    let columns = header_row.len();
+    let names = if csv.columns.is_empty() { header_row } else { csv.columns.clone() };
     let layout = Layout::new(walk.plan, names);
-    while let Some(row) = rows.next() {
+    let mut next = rows.next();
+    if let (None, Some(span)) = (&next, header_span) {
+        let problem = layout.header_alone(walk.plan, csv, columns);
+        return problem.map_or(Ok(()), |problem| {
+            walk.refuse(problem, original(trimmed(bytes.get(span).unwrap_or_default())))
+        });
+    }
+    while let Some(row) = next {
         self::row(walk, &layout, &rows, row, bytes)?;
+        next = rows.next();
     }
     Ok(())
+}
+
+fn original(bytes: &[u8]) -> Original<'_> {
+    std::str::from_utf8(bytes).map_or(Original::Bytes(bytes), Original::Text)
 }
 
 fn row<W: Watch, S: Sink>(walk: &mut Walk<'_, '_, W, S>, layout: &Layout, rows: &Rows<'_>, row: Row, bytes: &[u8]) -> Result<(), Stop> {
@@ -49,7 +64,14 @@ fn row<W: Watch, S: Sink>(walk: &mut Walk<'_, '_, W, S>, layout: &Layout, rows: 
     }
     let (found, expected) = (rows.ends().len(), layout.columns.len());
     if found != expected {
-        let message = format!("expected {expected} values, as there are columns, found {found}");
+        // One value where there should be several, or the other way round, comes from another delimiter most often.
+        let hint = if found == 1 || expected == 1 { ": look at `delimiter`" } else { "" };
+        let (values, columns) = if expected == 1 {
+            ("value", "there is one column")
+        } else {
+            ("values", "there are columns")
+        };
+        let message = format!("expected {expected} {values}, as {columns}, found {found}{hint}");
         return walk.refuse(Problem::new(Reason::WrongColumnCount, message), record);
     }
     if walk.plan.parent.is_some() {
@@ -115,6 +137,35 @@ impl Layout {
             columns,
             root: plan.trie.slot_of(plan.item, &Path::default()),
         }
+    }
+
+    /// What is wrong with a header below which no row stands, so that no row could show it.
+    fn header_alone(&self, plan: &Plan, csv: &Csv, columns: usize) -> Option<Problem> {
+        let what = if csv.columns.is_empty() {
+            let is_there = |path: &Path| match path.steps.as_slice() {
+                [] => true,
+                [Step::Key(name)] => self.columns.contains(name),
+                _ => false,
+            };
+            let needed = plan.fields.iter().filter(|field| !field.nullable && field.default.is_none());
+            let missing: Vec<String> = needed
+                .filter(|field| !is_there(&field.path))
+                .map(|field| match field.path.steps.as_slice() {
+                    [Step::Key(name)] => format!("`{name}`"),
+                    _ => format!("`{}`", field.path),
+                })
+                .collect();
+            (!missing.is_empty()).then(|| format!("the header has no column {}", missing.join(", ")))
+        } else {
+            let named = csv.columns.len();
+            (columns != named).then(|| format!("the header has another number of columns ({columns}) than `columns` names ({named})"))
+        };
+        what.map(|what| {
+            Problem::new(
+                Reason::WrongHeader,
+                format!("{what}, and no row follows: is it the file that was meant?"),
+            )
+        })
     }
 
     /// The values of a row, and behind them the row as a JSON object of texts: what a field reads that asks for the whole record.

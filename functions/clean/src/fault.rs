@@ -30,12 +30,14 @@ macro_rules! reasons {
 reasons! {
     /// The capture, line or item is not JSON, or nests deeper than 128; the message says where.
     NotJson = "not_json",
-    /// The bytes are not UTF-8; `record` holds them in base64.
+    /// The bytes are not UTF-8 (UTF-16, perhaps: the message says so); `record` holds them in base64.
     NotUtf8 = "not_utf8",
     /// The reply or document has nothing, or no list, where the `data_selector` looks: an error document, perhaps.
     SelectorMissing = "selector_missing",
     /// A record that is not an object, while no field reads `$`.
     NotAnObject = "not_an_object",
+    /// A header without the columns that the fields need, and no row below it: not the file that was meant, perhaps.
+    WrongHeader = "wrong_header",
     /// The row has more or fewer values than there are columns.
     WrongColumnCount = "wrong_column_count",
     /// The file ends within a quoted value.

@@ -7,6 +7,7 @@ mod cleaner;
 mod condition;
 mod contract;
 mod csv;
+mod encoding;
 mod error;
 mod explain;
 mod fault;

@@ -4,6 +4,7 @@ use crate::fault::{Fault, Faults};
 use crate::readable::is_readable;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use lake::capture::is_shorter_as_base64;
 use lake::json::write_string;
 
 /// A record as it came.
@@ -37,12 +38,9 @@ pub(crate) fn write_rejected(line: &mut Vec<u8>, faults: &Faults, record: Origin
     line.extend_from_slice(b",\"record\":");
     match record {
         Original::Json(text) if is_readable(text) => line.extend_from_slice(one_line(text).as_bytes()),
+        Original::Json(text) | Original::Text(text) if is_shorter_as_base64(text) => write_base64(line, text.as_bytes()),
         Original::Json(text) | Original::Text(text) => write_string(line, text),
-        Original::Bytes(bytes) => {
-            line.extend_from_slice(b"{\"base64\":\"");
-            line.extend_from_slice(BASE64.encode(bytes).as_bytes());
-            line.extend_from_slice(b"\"}");
-        }
+        Original::Bytes(bytes) => write_base64(line, bytes),
     }
     line.extend_from_slice(b",\"capture\":{\"key\":");
     write_string(line, whence.key);
@@ -65,6 +63,12 @@ pub(crate) fn write_rejected(line: &mut Vec<u8>, faults: &Faults, record: Origin
         line.extend_from_slice(format!(",\"more_faults\":{}", faults.more()).as_bytes());
     }
     line.extend_from_slice(b"}\n");
+}
+
+fn write_base64(line: &mut Vec<u8>, bytes: &[u8]) {
+    line.extend_from_slice(b"{\"base64\":\"");
+    line.extend_from_slice(BASE64.encode(bytes).as_bytes());
+    line.extend_from_slice(b"\"}");
 }
 
 fn write_fault(line: &mut Vec<u8>, fault: &Fault) {

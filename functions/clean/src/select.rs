@@ -29,6 +29,11 @@ pub(crate) fn walk<'a>(steps: &[Step], scanner: &mut Scanner<'a>, text: &'a str,
         (Step::Each, Kind::List) => each(rest, scanner, text, records),
         // `"items": null` is how some say that there are none.
         (Step::Each, Kind::Null) => Ok(scanner.skip_value().map(|_| ())?),
+        (Step::Each, Kind::Object) => {
+            let value = scanner.skip_value()?.text;
+            let message = "the `data_selector` expects a list here, found an object: objects keyed by ids can't be walked yet; without `[*]` the object as a whole is one record";
+            records.broken(value, Problem::new(Reason::SelectorMissing, message))
+        }
         (step, _) => {
             let value = scanner.skip_value()?.text;
             records.broken(value, missing(step))

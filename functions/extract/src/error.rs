@@ -55,8 +55,25 @@ pub enum Error {
     },
     #[error("cannot go on after {url}: its reply is not JSON, so there is no next page to be found in it; it is kept in `raw/`")]
     NotJson { url: String },
-    #[error("no file matches {pattern}")]
-    NoFile { pattern: String },
+    #[error("{url} makes a line of {} in the lake, at most {} can be read back: set `reply_size_max` to 40MB or less, and ask for smaller pages", pipeline::ByteSize(*.bytes), pipeline::ByteSize(lake::zst::LINE_BYTES_MAX as u64))]
+    LongCapture { url: String, bytes: u64 },
+    #[error(
+        "no record ({records} came) has a value of its `type` at `incremental.cursor_path` (`{path}`), so the cursor stays where it was and the next run would read them all again: correct the path or the `type`; what came in is kept"
+    )]
+    NoCursor { path: String, records: u64 },
+    #[error(
+        "no file matches {pattern}, looked for from `root`, which is {root}: correct `file.path`, or `root` (itself relative to the pipeline file)"
+    )]
+    NoFile { pattern: String, root: String },
+    #[error(
+        "could not open {file}, looked for from `root`, which is {root}: correct `file.path`, or `root` (itself relative to the pipeline file)"
+    )]
+    Open {
+        file: String,
+        root: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("could not {action} {file}")]
     File {
         action: &'static str,
@@ -105,7 +122,7 @@ impl Error {
         match self {
             Error::Interrupted(_) | Error::Ledger(_) | Error::Store(_) => Next::Retry,
             Error::Fetch { source, .. } => source.next(),
-            Error::File { .. } | Error::State { .. } | Error::Definition(_) => Next::Retry,
+            Error::File { .. } | Error::Open { .. } | Error::State { .. } | Error::Definition(_) => Next::Retry,
             Error::Compress(_)
             | Error::AlreadyFailed { .. }
             | Error::FailedBefore { .. }
@@ -114,6 +131,8 @@ impl Error {
             | Error::Reply { .. }
             | Error::NotJson { .. }
             | Error::NoFile { .. }
+            | Error::LongCapture { .. }
+            | Error::NoCursor { .. }
             | Error::Content { .. } => Next::Alarm,
         }
     }
@@ -159,6 +178,7 @@ impl FetchError {
 
 fn advice(status: u16) -> &'static str {
     match status {
+        304 => "nothing has changed, it says, which we did not ask: look at `headers` (`If-None-Match`, `If-Modified-Since`)",
         300..=399 => "a redirect that cannot be followed",
         400 | 422 => "look at `params`, it did not understand the request",
         401 | 403 => "look at `auth`, it did not let us in",

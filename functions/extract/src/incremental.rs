@@ -1,5 +1,7 @@
 //! Where a run's window starts and ends, and how far the cursor moves. Pure.
 
+mod form;
+
 use jiff::{Timestamp, civil, tz::TimeZone};
 use lake::json::{Kind, Raw};
 use ledger::CursorValue;
@@ -76,6 +78,18 @@ fn number(kind: CursorType, text: &str) -> Option<CursorValue> {
     (fraction.abs() < 9e15).then(|| fraction.floor() as i64)
 }
 
+/// Whether a whole number of an `int` cursor is beyond what can be kept: left out, it would be passed over for ever.
+pub fn is_beyond(kind: CursorType, raw: &Raw<'_>) -> bool {
+    let text = match raw.kind {
+        Kind::Number => raw.text,
+        Kind::String => raw.as_string().inner,
+        _ => "",
+    };
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    kind == CursorType::Int && is_whole && text.parse::<i64>().is_err()
+}
+
 /// Milliseconds of a time with an offset, or of a time or day taken as UTC.
 fn time(text: &str) -> Option<i64> {
     let timestamp = match text.parse::<Timestamp>() {
@@ -105,13 +119,12 @@ fn as_written(scalar: &Scalar) -> String {
     }
 }
 
-/// `value` as text, a time where `model` is one, else a number.
+/// `value` as text: a time as `model` writes one, else a number.
 fn in_the_form_of(model: &Scalar, kind: CursorType, value: CursorValue) -> Option<String> {
     match (model, kind) {
-        (Scalar::Text(_), CursorType::UnixS | CursorType::UnixMs | CursorType::Iso8601) => {
-            // Without a fraction where there is none: not every server reads one.
-            Timestamp::from_millisecond(value).ok().map(|time| time.to_string())
-        }
+        (Scalar::Text(model), CursorType::UnixS | CursorType::UnixMs | CursorType::Iso8601) => Timestamp::from_millisecond(value)
+            .ok()
+            .map(|time| form::in_the_form_of(model, time)),
         (_, CursorType::UnixS) => Some(value.div_euclid(1000).to_string()),
         _ => Some(value.to_string()),
     }
@@ -147,17 +160,12 @@ mod tests {
             (UnixMs, text("2018-01-31T00:00:00Z"), Some(600), None, "2018-01-31T00:00:00Z"),
             (UnixMs, text("2018-01-31"), Some(600), None, "2018-01-31"),
             (UnixMs, text("2018-01-31T00:00:00Z"), Some(600), Some(now), "2018-02-09T23:50:00Z"),
-            (
-                UnixMs,
-                text("2018-01-31T00:00:00Z"),
-                None,
-                Some(now + 5),
-                "2018-02-10T00:00:00.005Z",
-            ),
+            (UnixMs, text("2018-01-31T00:00:00Z"), None, Some(now + 5), "2018-02-10T00:00:00Z"),
             (UnixMs, text("2018-02-09T23:55:00Z"), Some(600), Some(now), "2018-02-09T23:55:00Z"),
             (UnixMs, Scalar::Integer(5), None, Some(now), "1518220800000"),
             (UnixS, Scalar::Integer(5), Some(1), Some(now + 999), "1518220799"),
-            (Iso8601, text("2018-01-31"), None, Some(now), "2018-02-10T00:00:00Z"),
+            (Iso8601, text("2018-01-31"), Some(600), Some(now), "2018-02-09"),
+            (Iso8601, text("2018-01-31T00:00:00"), None, Some(now), "2018-02-10T00:00:00"),
             (Int, Scalar::Integer(7), None, None, "7"),
             (Int, Scalar::Integer(7), None, Some(12), "12"),
             (Int, Scalar::Integer(7), None, Some(3), "7"),
@@ -203,6 +211,22 @@ mod tests {
         ] {
             let raw = Scanner::new(json, 1).skip_value().unwrap();
             assert_eq!(value_in_record(kind, &raw), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_64_bits() {
+        for (kind, json, beyond) in [
+            (CursorType::Int, "9223372036854775807", false),
+            (CursorType::Int, "9223372036854775808", true),
+            (CursorType::Int, "\"-9223372036854775809\"", true),
+            (CursorType::Int, "\"\"", false),
+            (CursorType::Int, "\"x\"", false),
+            (CursorType::Int, "[99999999999999999999]", false),
+            (CursorType::UnixMs, "9223372036854775808", false),
+        ] {
+            let raw = Scanner::new(json, 1).skip_value().unwrap();
+            assert_eq!(is_beyond(kind, &raw), beyond, "{json}");
         }
     }
 

@@ -80,6 +80,8 @@ pub enum Outcome {
         parts: u32,
         captures: u64,
         bytes: u64,
+        /// What people should know all the same, a sentence each.
+        notices: Vec<String>,
     },
     /// Somebody else is at it: who, in words.
     Skipped {
@@ -183,7 +185,7 @@ async fn with_lease(tick: &Tick, run: &Run, services: &Services, resource: Resou
     match &begun.record.state {
         RunState::Extracting => {}
         // The same tick, delivered again.
-        RunState::Extracted => return Ok(outcome(&begun.record, false)),
+        RunState::Extracted => return Ok(outcome(&begun.record, false, Vec::new())),
         RunState::Skipped { holder } => {
             return Ok(Outcome::Skipped {
                 run: id,
@@ -206,7 +208,7 @@ async fn with_lease(tick: &Tick, run: &Run, services: &Services, resource: Resou
         Ok(extracted) => {
             let mut record = begun.record.clone();
             (record.parts, record.captures, record.bytes) = (extracted.parts, extracted.captures, extracted.bytes);
-            Ok(outcome(&record, begun.resumed))
+            Ok(outcome(&record, begun.resumed, std::mem::take(&mut writer.notices)))
         }
         Err(error) if error.ends_run() => {
             let message = error.chain();
@@ -233,13 +235,14 @@ fn excerpt(message: &str) -> String {
     message.chars().take_while(fits).collect()
 }
 
-fn outcome(record: &RunRecord, resumed: bool) -> Outcome {
+fn outcome(record: &RunRecord, resumed: bool, notices: Vec<String>) -> Outcome {
     Outcome::Extracted {
         run: record.id,
         resumed,
         parts: record.parts,
         captures: record.captures,
         bytes: record.bytes,
+        notices,
     }
 }
 
@@ -280,10 +283,19 @@ async fn extract(tick: &Tick, services: &Services, begun: &Begun, writer: &mut R
     let resource = resource_of(&begun.definition, &record.resource.resource)?;
     writer.resume().await?;
     read(tick, services, begun, resource, writer).await?;
+    let incremental = resource.endpoint.as_ref().and_then(|endpoint| endpoint.incremental.as_ref());
+    if let Some(incremental) = incremental
+        && writer.progress.cursor.is_none()
+        && writer.progress.without_cursor > 0
+    {
+        return Err(Error::NoCursor {
+            path: skim::path_shown(&incremental.cursor_path),
+            records: writer.progress.without_cursor,
+        });
+    }
     if resource.load.write_disposition == WriteDisposition::Replace {
         writer.put_marker().await?;
     }
-    let incremental = resource.endpoint.as_ref().and_then(|endpoint| endpoint.incremental.as_ref());
     let value = incremental.and_then(|incremental| incremental::committed(incremental, writer.progress.cursor, record.started_ms));
     let extracted = Extracted {
         run: record.id,

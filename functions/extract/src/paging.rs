@@ -16,6 +16,9 @@ pub struct State {
     pub pages: u32,
     /// Records on them.
     pub records: u64,
+    /// How many there are in all, as the source said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
     /// Against the same page coming again.
     page_loop: Guard,
     /// Against the same cursor or address coming again.
@@ -68,6 +71,10 @@ pub enum PagingError {
     LongMark { page: u32, what: &'static str, bytes: usize },
     #[error("more than {pages_max} pages: set `pages_max` higher if there really are so many")]
     TooMany { pages_max: u32 },
+    #[error(
+        "page {page} is the last one, but the source says there are {total} records, {records} came: look at `total_path`, the page's parameters and `limit`"
+    )]
+    TooFew { page: u32, total: u64, records: u64 },
 }
 
 /// The state before the first page.
@@ -81,6 +88,7 @@ pub fn first(paginator: &Paginator) -> State {
         at,
         pages: 0,
         records: 0,
+        total: None,
         page_loop: Guard::default(),
         mark_loop: Guard::default(),
     }
@@ -128,8 +136,9 @@ pub fn next(paginator: &Paginator, selector: Option<&Path>, state: &State, page:
     let mut next = state.clone();
     next.pages = state.pages.saturating_add(1);
     next.records = state.records.saturating_add(page.records);
+    next.total = page.total.or(state.total);
     let Some(at) = next_mark(paginator, selector, &next, page)? else {
-        return Ok(None);
+        return complete(paginator, selector, &next).map(|()| None);
     };
     if page.hash.is_some_and(|hash| next.page_loop.seen(hash)) {
         return Err(PagingError::SamePage { page: next.pages });
@@ -188,6 +197,22 @@ fn next_mark(paginator: &Paginator, selector: Option<&Path>, state: &State, page
             (_, Some(mark)) => Ok(Some(mark.clone())),
         },
         Paginator::NextUrl { .. } | Paginator::LinkHeader { .. } => Ok(page.next.clone()),
+    }
+}
+
+/// At the end: whether all came that the source says there are. A pipeline that starts after the first page or record leaves some out on purpose.
+fn complete(paginator: &Paginator, selector: Option<&Path>, state: &State) -> Result<(), PagingError> {
+    let from_the_first = match paginator {
+        Paginator::PageNumber { initial_page: first, .. } | Paginator::Offset { initial_offset: first, .. } => *first <= 1,
+        _ => false,
+    };
+    match state.total {
+        Some(total) if from_the_first && counts_records(selector) && state.records < total => Err(PagingError::TooFew {
+            page: state.pages,
+            total,
+            records: state.records,
+        }),
+        _ => Ok(()),
     }
 }
 

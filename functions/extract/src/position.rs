@@ -13,7 +13,14 @@ pub struct Progress {
     /// The greatest cursor value seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<i64>,
+    /// Records of pages on which none had a cursor value, nor null in its place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub without_cursor: u64,
     pub next: Position,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What is to be read next.

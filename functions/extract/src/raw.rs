@@ -4,6 +4,8 @@ use crate::error::Error;
 use crate::lease::Keeper;
 use crate::position::{Position, Progress};
 use crate::settings::Settings;
+use crate::skim::Skimmed;
+use lake::zst::LINE_BYTES_MAX;
 use lake::{BodyForm, CaptureHead, Compressor, Key, Part, RawKey, RawMetadata, Store, Written, ZSTD_LEVEL, write_capture};
 use ledger::{Ledger, ResourceId, Run, RunRecord, Step};
 use std::sync::Arc;
@@ -20,6 +22,8 @@ pub struct RawWriter<'a> {
     pub progress: Progress,
     /// The last part that is there.
     pub part: u32,
+    /// What people should know of a run that goes well.
+    pub notices: Vec<String>,
     open: Option<Open>,
     /// Used again for every capture.
     line: Vec<u8>,
@@ -52,9 +56,11 @@ impl<'a> RawWriter<'a> {
                 captures: 0,
                 bytes: 0,
                 cursor: None,
+                without_cursor: 0,
                 next: Position::Start,
             },
             part: 0,
+            notices: Vec::new(),
             open: None,
             line: Vec::new(),
         }
@@ -79,6 +85,13 @@ impl<'a> RawWriter<'a> {
     pub fn capture(&mut self, head: &CaptureHead<'_>, body: &[u8], form: BodyForm) -> Result<(), Error> {
         self.line.clear();
         write_capture(&mut self.line, head, body, form);
+        // Nobody could read it, so it must not be written: the error comes before the harm.
+        if self.line.len() > LINE_BYTES_MAX {
+            return Err(Error::LongCapture {
+                url: head.url.to_owned(),
+                bytes: self.line.len() as u64,
+            });
+        }
         let open = match &mut self.open {
             Some(open) => open,
             None => self.open.insert(Open {
@@ -94,9 +107,17 @@ impl<'a> RawWriter<'a> {
         Ok(())
     }
 
-    /// The greatest cursor value of a page.
-    pub fn saw_cursor(&mut self, value: Option<i64>) {
-        self.progress.cursor = self.progress.cursor.max(value);
+    /// What a page says of the cursor.
+    pub fn saw_cursor(&mut self, page: &Skimmed<'_>) {
+        self.progress.cursor = self.progress.cursor.max(page.cursor);
+        if page.cursor.is_none() && !page.cursor_is_null {
+            self.progress.without_cursor += page.records;
+        }
+    }
+
+    /// Something that people should know of a run that goes well.
+    pub fn notice(&mut self, notice: String) {
+        self.notices.push(notice);
     }
 
     /// Whether nothing waits to be put.

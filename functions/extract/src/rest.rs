@@ -8,11 +8,11 @@ use crate::raw::RawWriter;
 use crate::redirect::Refusal;
 use crate::render::Renderer;
 use crate::request::{self, Sent};
-use crate::skim::{Plan, Skimmed, Wrong};
+use crate::skim::{Plan, Skimmed, Wrong, path_shown};
 use crate::{incremental, link};
 use lake::{BodyForm, CaptureHead};
 use ledger::Step;
-use pipeline::{Endpoint, Paginator, RestApi};
+use pipeline::{Endpoint, Paginator, Path, RestApi};
 use std::borrow::Cow;
 use std::sync::Arc;
 use url::Url;
@@ -164,7 +164,7 @@ impl<'a> Pages<'a> {
                     line_breaks: skimmed.line_breaks,
                 };
                 writer.capture(&head, text.as_bytes(), form)?;
-                writer.saw_cursor(skimmed.cursor);
+                writer.saw_cursor(skimmed);
             }
             _ if nothing => {}
             _ => writer.capture(&head, &self.body, BodyForm::Auto)?,
@@ -177,9 +177,25 @@ impl<'a> Pages<'a> {
             },
             None => return Err(Error::NotJson { url: self.url.clone() }),
         };
+        if state.pages == 0
+            && let Some(path) = self.unseen_next(&skimmed)
+        {
+            writer.notice(format!("no `{}` in the first reply: taken as the last page", path_shown(path)));
+        }
         let facts = self.facts(&reply, skimmed)?;
         let selector = self.endpoint.data_selector.as_ref();
         paging::next(&self.endpoint.paginator, selector, state, &facts).map_err(|source| self.cannot_go_on(source))
+    }
+
+    /// The path at which the way to the next page should stand, when a page with records has nothing there: it may be misspelt, or the
+    /// source leaves the key out of its last page.
+    fn unseen_next(&self, page: &Skimmed<'_>) -> Option<&Path> {
+        let path = match &self.endpoint.paginator {
+            Paginator::Cursor { cursor_path, .. } => cursor_path,
+            Paginator::NextUrl { next_url_path } => next_url_path,
+            _ => return None,
+        };
+        (page.records > 0 && !page.has_next_key && page.has_more.is_none()).then_some(path)
     }
 
     fn cannot_go_on(&self, source: PagingError) -> Error {

@@ -11,7 +11,7 @@ pub struct Settings {
     pub object_compressed_bytes_max: u64,
     /// A piece of a CSV or NDJSON file ends at the first record's end after so many bytes. 256 KB.
     pub piece_bytes: usize,
-    /// The longest record of a file. 64 MB.
+    /// The longest record of a file: as base64 it must still fit into a line of the lake. 40 MB.
     pub record_bytes_max: usize,
     /// How long a lease lasts; it is renewed when half of it has passed. 60 s.
     pub lease: Duration,
@@ -23,7 +23,7 @@ impl Default for Settings {
             object_bytes_max: 32 << 20,
             object_compressed_bytes_max: 8 << 20,
             piece_bytes: 256 << 10,
-            record_bytes_max: 64 << 20,
+            record_bytes_max: 40 << 20,
             lease: Duration::from_secs(60),
         }
     }

@@ -1,6 +1,6 @@
 //! One pass over a reply: that it is JSON, how many records it holds, their greatest cursor value, and what the paginator asks for. No tree.
 
-use crate::incremental::value_in_record;
+use crate::incremental::{is_beyond, value_in_record};
 use lake::capture::DEPTH_MAX;
 use lake::json::{Fault, Kind, Raw, RawString, Scanner};
 use pipeline::{CursorType, Endpoint, Paginator, Path, Step};
@@ -17,9 +17,13 @@ pub struct Skimmed<'a> {
     pub hash: Option<u64>,
     /// The greatest cursor value of the records.
     pub cursor: Option<i64>,
+    /// Whether a record has null in its place.
+    pub cursor_is_null: bool,
     pub total: Option<u64>,
     /// The cursor or the address of the next page; never empty.
     pub next: Option<Cow<'a, str>>,
+    /// Whether anything stands there, be it null.
+    pub has_next_key: bool,
     pub has_more: Option<bool>,
     /// A value that is there but is not what the paginator needs.
     pub wrong: Option<Wrong>,
@@ -31,7 +35,13 @@ impl Wrong {
     /// Nothing stands where the records should.
     pub const SELECTOR: Wrong = Wrong {
         key: "data_selector",
-        expected: "there, or is no list: the reply may be an error document, and is kept in `raw/`",
+        expected: "there, or is no list (an object keyed by ids can't be walked yet): the reply may be an error document, and is kept in `raw/`",
+    };
+
+    /// A cursor that could not be told from another one.
+    const CURSOR: Wrong = Wrong {
+        key: "incremental.cursor_path",
+        expected: "a whole number of 64 bits (at most 9223372036854775807): read with another cursor, a time perhaps",
     };
 }
 
@@ -123,6 +133,12 @@ impl Plan {
         reader.found.line_breaks = scanner.saw_line_break();
         Ok(reader.found)
     }
+}
+
+/// A path in a message, as most write it: `data.next`, not `$.data.next`.
+pub(crate) fn path_shown(path: &Path) -> String {
+    let text = path.to_string();
+    text.strip_prefix("$.").map_or(text.clone(), str::to_owned)
 }
 
 fn paginator_wants(paginator: &Paginator) -> Vec<(&Path, Want)> {
@@ -256,19 +272,42 @@ impl<'a> Reader<'a> {
             Want::Cursor => {
                 // What stands at the same place of something that is no record does not count.
                 if let Some(kind) = self.cursor.filter(|_| in_record) {
-                    self.found.cursor = self.found.cursor.max(value_in_record(kind, raw));
+                    match value_in_record(kind, raw) {
+                        Some(value) => self.found.cursor = self.found.cursor.max(Some(value)),
+                        None => self.no_cursor(kind, raw),
+                    }
                 }
             }
             Want::Total => self.found.total = self.total(raw),
-            Want::Next { url } => self.found.next = self.next(raw, url),
-            Want::HasMore => {
-                self.found.has_more = match raw.kind {
-                    Kind::True => Some(true),
-                    Kind::False => Some(false),
-                    Kind::Null => None,
-                    _ => self.wrong("has_more_path", "`true` or `false`"),
-                }
+            Want::Next { url } => {
+                self.found.has_next_key = true;
+                self.found.next = self.next(raw, url);
             }
+            Want::HasMore => self.found.has_more = self.has_more(raw),
+        }
+    }
+
+    #[cold]
+    fn no_cursor(&mut self, kind: CursorType, raw: &Raw<'a>) {
+        self.found.cursor_is_null |= raw.kind == Kind::Null;
+        if is_beyond(kind, raw) {
+            self.found.wrong = Some(Wrong::CURSOR);
+        }
+    }
+
+    /// Some write truth values as texts or numbers.
+    fn has_more(&mut self, raw: &Raw<'a>) -> Option<bool> {
+        let text = match raw.kind {
+            Kind::Null => return None,
+            Kind::String => raw.as_string().inner,
+            _ => raw.text,
+        };
+        match text {
+            "1" => Some(true),
+            "0" => Some(false),
+            _ if text.eq_ignore_ascii_case("true") => Some(true),
+            _ if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => self.wrong("has_more_path", "`true` or `false`"),
         }
     }
 

@@ -81,6 +81,21 @@ fn the_deepest_json_is_kept_and_a_deeper_one_is_text() {
     auto(&nested(100_000), &Body::Text(nested(100_000).into()));
 }
 
+/// Six bytes for one would make a line that nobody can read.
+#[test]
+fn a_long_text_of_escapes_is_kept_as_bytes() {
+    let controls = "\u{1}".repeat(12 << 20);
+    auto(&controls, &Body::Bytes(controls.clone().into_bytes()));
+    assert!(line(controls.as_bytes(), BodyForm::Auto).len() < crate::zst::LINE_BYTES_MAX / 3);
+    check(controls.as_bytes(), BodyForm::Text, &Body::Bytes(controls.clone().into_bytes()));
+    let quoted = "\"a\",\"b\"\n".repeat(100_000);
+    check(quoted.as_bytes(), BodyForm::Text, &Body::Text(quoted.as_str().into()));
+    let plain = "a".repeat(20 << 20);
+    check(plain.as_bytes(), BodyForm::Text, &Body::Text(plain.as_str().into()));
+    let json = format!("[\"{}\"]", "\\u0001".repeat(4 << 20));
+    auto(&json, &Body::Json(&json));
+}
+
 #[test]
 fn what_is_no_capture_is_an_error() {
     let good = line(b"{}", BodyForm::Auto);

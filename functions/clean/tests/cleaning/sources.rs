@@ -76,9 +76,12 @@ fn replies_that_are_not_json() {
     check(Body::Text("{\n \"é\": x}".into()), "at line 2, column 7");
     check(Body::Text("".into()), "expected a value");
     check(Body::Text("[".repeat(100_000).into()), "less nesting");
-    check(Body::Bytes(vec![0xff, 0xfe]), "not UTF-8");
+    check(Body::Bytes(vec![0xc3, 0x28]), "bytes that are not UTF-8");
+    check(Body::Bytes(utf16("[]")), "looks like UTF-16");
     let out = clean(&checked, &[capture(Body::Text(" {\"a\": 1}\n".into()), None)]);
     assert_eq!(outcome(&out), "a=i32 1 | ", "text that is JSON after all");
+    let out = clean(&checked, &[capture(Body::Bytes(b"[{\"a\": 1}]".to_vec()), None)]);
+    assert_eq!(outcome(&out), "a=i32 1 | ", "a long text is kept as bytes");
     let mut cleaner = Cleaner::new(&checked.pipeline, &checked.pipeline.resources[0], &crate::raw_key(), 1).unwrap();
     for broken in [r#"[{"a":1}"#, r#"[{"a":1}] x"#, ""] {
         let damaged = cleaner.capture(1, &capture(Body::Json(broken), None), 0, &mut Out::default());
@@ -149,6 +152,111 @@ fn csv() {
     assert_eq!(outcome(&out), r#"a="1" b="x"; a="3" b="z" | -: not_utf8, -: not_utf8"#);
     let wide = format!("a,b\n{},{}\n", "x".repeat(700_000), "y");
     assert_eq!(clean(&file("path: a.csv"), &[capture(Body::Text(wide.into()), None)]).tally.out, 1);
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+    units.flat_map(u16::to_le_bytes).collect()
+}
+
+/// Without a row nothing would show that it is not the file that was meant.
+#[test]
+fn a_header_alone() {
+    let message = |file: &Checked, body: &str| {
+        let out = clean(file, &[capture(Body::Text(body.into()), Some(Piece { offset: 0, header: None }))]);
+        assert!(out.tally.balances());
+        out.rejects.first().map(|reject| {
+            assert_eq!((out.rejects.len(), &reject["reason"]), (1, &"wrong_header".into()), "{body}");
+            assert_eq!(reject["record"], body.trim());
+            reject["message"].as_str().unwrap().to_owned()
+        })
+    };
+    let plain = file("path: a.csv");
+    let wrong = Some("the header has no column `a`, and no row follows: is it the file that was meant?");
+    for (body, expected) in [
+        ("<html>login</html>", wrong),
+        ("wrong,cols\n", wrong),
+        ("a\n", None),
+        ("b,a\r\n", None),
+        ("", None),
+    ] {
+        assert_eq!(message(&plain, body).as_deref(), expected, "{body}");
+    }
+    let named = file("path: a.csv, format: {csv: {columns: [a, b, c]}}");
+    assert_eq!(message(&named, "x,y,z\n"), None);
+    assert!(
+        message(&named, "<html>\n")
+            .unwrap()
+            .starts_with("the header has another number of columns (1) than `columns` names (3)")
+    );
+    let optional = pipeline(
+        "source: {files: {}}",
+        "file: {path: a.csv}",
+        "identity: position\nfields: {a: {type: string, nullable: true}, b: {type: string, default: x}, row: {from: $, type: json}}",
+    );
+    assert_eq!(message(&optional, "wrong\n"), None);
+    let out = clean(&plain, &[capture(Body::Text("wrong,cols\n1,2\n".into()), None)]);
+    assert_eq!(outcome(&out), " | a: missing", "each row says it");
+}
+
+#[test]
+fn utf16_is_told() {
+    let check = |file: &Checked, body: Vec<u8>, piece: Piece<'_>| {
+        let body = String::from_utf8(body).map_or_else(|error| Body::Bytes(error.into_bytes()), |text| Body::Text(text.into()));
+        let out = clean(file, &[capture(body, Some(piece))]);
+        assert_eq!(outcome(&out), " | -: not_utf8");
+        assert!(out.rejects[0]["message"].as_str().unwrap().contains("looks like UTF-16"));
+    };
+    let start = || Piece { offset: 0, header: None };
+    check(&file("path: a.csv"), utf16("a,b\n1,x\n2,y\n"), start());
+    check(&file("path: a.ndjson"), utf16("{\"a\":\"1\"}\n{\"a\":\"2\"}\n"), start());
+    // A later piece has only the header to tell by.
+    let later = Piece {
+        offset: 90,
+        header: Some("\u{fffd}\u{fffd}a\0,\0b\0".into()),
+    };
+    check(&file("path: a.csv"), utf16("3,z\n").split_off(2), later);
+}
+
+#[test]
+fn what_to_look_at() {
+    let message = |checked: &Checked, body: Body<'_>| {
+        let out = clean(checked, &[capture(body, None)]);
+        out.rejects[0]["message"].as_str().unwrap().to_owned()
+    };
+    let csv = |body: &str| message(&file("path: a.csv"), Body::Text(body.to_owned().into()));
+    assert_eq!(
+        csv("a;b\n1;2,5\n"),
+        "expected 1 value, as there is one column, found 2: look at `delimiter`"
+    );
+    assert_eq!(
+        csv("a,b\n1;2\n"),
+        "expected 2 values, as there are columns, found 1: look at `delimiter`"
+    );
+    assert_eq!(csv("a,b\n1,2,3\n"), "expected 2 values, as there are columns, found 3");
+    let of = |body| message(&selected("$.x[*]"), Body::Json(body));
+    assert!(of(r#"{"x":{"k1":{"a":1}}}"#).contains("found an object: objects keyed by ids can't be walked yet"));
+    assert_eq!(of(r#"{"x":5}"#), "the `data_selector` expects a list here");
+}
+
+/// A rejected record must not make a line that nobody can read.
+#[test]
+fn a_long_record_of_escapes() {
+    #[derive(Default)]
+    struct Line(Vec<u8>);
+    impl clean::Sink for Line {
+        fn clean(&mut self, _: &[u8]) {}
+        fn rejected(&mut self, line: &[u8]) {
+            self.0.extend_from_slice(line);
+        }
+    }
+    let mut line = Line::default();
+    let checked = rest("identity: position\nfields: {a: {type: int}}");
+    let mut cleaner = Cleaner::new(&checked.pipeline, &checked.pipeline.resources[0], &crate::raw_key(), 1).unwrap();
+    let body = Body::Text("\u{1}".repeat(12 << 20).into());
+    cleaner.capture(1, &capture(body, None), 0, &mut line).unwrap();
+    assert!(line.0.len() < lake::zst::LINE_BYTES_MAX / 3, "{} bytes", line.0.len());
+    assert!(memchr::memmem::find(&line.0, b"\"record\":{\"base64\":\"").is_some());
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub(super) struct Source {
     pub files: Vec<Listed>,
     /// For addresses.
     pub client: Option<Client>,
+    /// What paths start from, as it stands in messages.
+    pub root: String,
 }
 
 /// A file.
@@ -73,14 +75,18 @@ pub(super) fn list(job: Job<'_>, writer: &RawWriter<'_>) -> Result<Source, Error
         return Ok(Source {
             files,
             client: Some(client),
+            root: String::new(),
         });
     }
     let redactor = Redactor::new(renderer.into_secrets(), Vec::new());
-    let mut found = local(&job.folder.join(root), &path, |path| redactor.text(&shown(path, job.folder)))?;
+    let root = job.folder.join(root);
+    let root_shown = redactor.text(&root.to_string_lossy());
+    let mut found = local(&root, &root_shown, &path, |path| redactor.text(&shown(path, job.folder)))?;
     found.sort_by(|a, b| a.shown.cmp(&b.shown));
     Ok(Source {
         files: found,
         client: None,
+        root: root_shown,
     })
 }
 
@@ -101,7 +107,7 @@ fn is_address(text: &str) -> bool {
     starts("http://") || starts("https://")
 }
 
-fn local(root: &Path, path: &str, shown: impl Fn(&Path) -> String) -> Result<Vec<Listed>, Error> {
+fn local(root: &Path, root_shown: &str, path: &str, shown: impl Fn(&Path) -> String) -> Result<Vec<Listed>, Error> {
     let listed = |path: PathBuf| Listed {
         shown: shown(&path),
         place: Place::Local(path),
@@ -131,7 +137,10 @@ fn local(root: &Path, path: &str, shown: impl Fn(&Path) -> String) -> Result<Vec
         }
     }
     if found.is_empty() {
-        return Err(Error::NoFile { pattern: shown(&exact) });
+        return Err(Error::NoFile {
+            pattern: shown(&exact),
+            root: root_shown.to_owned(),
+        });
     }
     Ok(found)
 }
@@ -154,7 +163,7 @@ mod tests {
             std::fs::write(path, "x").unwrap();
         }
         let names = |path: &str| {
-            let found = local(&folder.path().join("."), path, |path| {
+            let found = local(&folder.path().join("."), "", path, |path| {
                 shown(path, folder.path()).trim_start_matches("./").to_owned()
             });
             found.map(|mut all| {

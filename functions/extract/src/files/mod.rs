@@ -142,7 +142,12 @@ impl Reading<'_> {
     ) -> Result<Option<Position>, Broken> {
         let mut stream = writer
             .keeper
-            .during(Stream::open(listed, self.file.compression, self.source.client.as_mut()))
+            .during(Stream::open(
+                listed,
+                &self.source.root,
+                self.file.compression,
+                self.source.client.as_mut(),
+            ))
             .await??;
         let mut cutter = Cutter::new(&self.format, writer.settings, self.whole_bytes_max, *reached);
         loop {

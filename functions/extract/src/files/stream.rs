@@ -47,7 +47,8 @@ impl From<Error> for Broken {
 }
 
 impl Stream {
-    pub async fn open(listed: &Listed, compression: Compression, client: Option<&mut Client>) -> Result<Stream, Error> {
+    /// `root` is what its path starts from, as it stands in messages.
+    pub async fn open(listed: &Listed, root: &str, compression: Compression, client: Option<&mut Client>) -> Result<Stream, Error> {
         let mut declared = match compression {
             Compression::Auto => None,
             Compression::None => Some(Coding::Identity),
@@ -57,9 +58,9 @@ impl Stream {
         let (mut status, mut content_type) = (0, None);
         let input = match (&listed.place, client) {
             (Place::Local(path), _) => Input::Local {
-                file: tokio::fs::File::open(path).await.map_err(|source| Error::File {
-                    action: "open",
+                file: tokio::fs::File::open(path).await.map_err(|source| Error::Open {
                     file: listed.shown.clone(),
+                    root: root.to_owned(),
                     source,
                 })?,
                 room: vec![0; READ_BYTES],

@@ -60,6 +60,46 @@ fn numbers_and_offsets() {
     }
 }
 
+/// A source that says of more records than came is not at its end.
+#[test]
+fn fewer_records_than_the_source_says() {
+    let with_total = |records, total| PageFacts { total, ..facts(records) };
+    let last = |json: &str, selector: Option<&str>, pages: &[PageFacts]| {
+        let (paginator, selector) = (paginator(json), selector.map(|path| Path::parse(path).unwrap()));
+        let mut state = first(&paginator);
+        for page in pages {
+            match next(&paginator, selector.as_ref(), &state, page) {
+                Ok(Some(next)) => state = next,
+                end => return end.map(|_| ()),
+            }
+        }
+        panic!("not at its end")
+    };
+    let few = |page, records| Err(PagingError::TooFew { page, total: 25, records });
+    let offset = r#"{"offset": {"limit": 10, "total_path": "t"}}"#;
+    let page = r#"{"page_number": {"total_path": "t"}}"#;
+    let short = r#"{"page_number": {"total_path": "t", "limit": 10, "limit_param": "n", "stop_on_short_page": true}}"#;
+    let from_20 = r#"{"offset": {"limit": 10, "total_path": "t", "initial_offset": 20}}"#;
+    for (json, selector, pages, expected) in [
+        (offset, None, vec![with_total(10, Some(25)), with_total(0, Some(25))], few(2, 10)),
+        (offset, None, vec![with_total(10, Some(25)), with_total(0, None)], few(2, 10)),
+        (page, None, vec![with_total(10, Some(25)), with_total(0, Some(25))], few(2, 10)),
+        (short, None, vec![with_total(10, Some(25)), with_total(7, Some(25))], few(2, 17)),
+        (offset, None, vec![with_total(10, Some(25)), with_total(0, Some(10))], Ok(())),
+        (
+            offset,
+            Some("a[*].b[*]"),
+            vec![with_total(10, Some(25)), with_total(0, Some(25))],
+            Ok(()),
+        ),
+        (from_20, None, vec![with_total(5, Some(25)), with_total(0, Some(25))], Ok(())),
+    ] {
+        assert_eq!(last(json, selector, &pages), expected, "{json}");
+    }
+    let message = few(2, 10).unwrap_err().to_string();
+    assert!(message.contains("the source says there are 25 records, 10 came"), "{message}");
+}
+
 #[test]
 fn parameters() {
     let pairs = |json: &str, at: Mark| {

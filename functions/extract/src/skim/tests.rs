@@ -129,6 +129,22 @@ fn what_the_paginator_asks_for() {
     ] {
         assert_eq!(found(&plan.skim(text).unwrap()), expected, "{text}");
     }
+    for (text, expected) in [
+        (r#"{"more":"true"}"#, Some(true)),
+        (r#"{"more":"True"}"#, Some(true)),
+        (r#"{"more":1}"#, Some(true)),
+        (r#"{"more":"false"}"#, Some(false)),
+        (r#"{"more":0}"#, Some(false)),
+        (r#"{"more":"0"}"#, Some(false)),
+    ] {
+        let skimmed = cursor.skim(text).unwrap();
+        assert_eq!(
+            (skimmed.has_more, skimmed.wrong, skimmed.has_next_key),
+            (expected, None, false),
+            "{text}"
+        );
+    }
+    assert!(cursor.skim(r#"{"next":null}"#).unwrap().has_next_key);
     for (plan, text, key) in [
         (&offset, r#"{"meta":{"count":-1}}"#, "total_path"),
         (&cursor, r#"{"next":{}}"#, "cursor_path"),
@@ -136,6 +152,22 @@ fn what_the_paginator_asks_for() {
         (&url, r#"{"links":{"next":7}}"#, "next_url_path"),
     ] {
         assert_eq!(plan.skim(text).unwrap().wrong.unwrap().key, key);
+    }
+}
+
+#[test]
+fn cursors_that_are_none() {
+    let plan = plan(serde_json::json!({"incremental": {"cursor_path": "n", "type": "int", "initial_value": 0}}));
+    for (text, expected) in [
+        (r#"[{"n":null},{}]"#, (None, true, false)),
+        (r#"[{"m":1}]"#, (None, false, false)),
+        (r#"[{"n":9223372036854775807}]"#, (Some(i64::MAX), false, false)),
+        (r#"[{"n":1},{"n":9223372036854775808}]"#, (Some(1), false, true)),
+        (r#"[{"n":"9223372036854775808"}]"#, (None, false, true)),
+    ] {
+        let skimmed = plan.skim(text).unwrap();
+        let wrong = skimmed.wrong.is_some_and(|wrong| wrong.key == "incremental.cursor_path");
+        assert_eq!((skimmed.cursor, skimmed.cursor_is_null, wrong), expected, "{text}");
     }
 }
 

@@ -246,3 +246,39 @@ async fn https_where_nobody_listens() {
         "{message}"
     );
 }
+
+#[tokio::test]
+async fn nothing_has_changed() {
+    let upstream = Upstream::start(|_, _| Answer::status(304)).await;
+    let message = Home::new().failure(&rest(&upstream.url("/"), "", "")).await;
+    assert!(
+        message.contains("304") && message.contains("look at `headers` (`If-None-Match`"),
+        "{message}"
+    );
+}
+
+/// Escapes make six bytes of one: a line that could be written, but never read again.
+#[tokio::test]
+async fn a_reply_that_escapes_would_make_too_long() {
+    let upstream = Upstream::start(|_, _| Answer::bytes(vec![1; 12 << 20])).await;
+    let home = Home::new();
+    home.run(&rest(&upstream.url("/"), "", "")).await.unwrap();
+    assert_eq!(home.captures().await[0].form, "base64");
+}
+
+/// A record that makes too long a line is an error before anything of it is written.
+#[tokio::test]
+async fn a_line_that_nobody_could_read() {
+    let mut home = Home::new();
+    home.settings.record_bytes_max = 128 << 20;
+    let mut file = std::fs::File::create(home.folder.path().join("x.ndjson")).unwrap();
+    file.write_all(b"\"").unwrap();
+    file.write_all(&vec![b'x'; 65 << 20]).unwrap();
+    file.write_all(b"\"\n").unwrap();
+    let message = home.failure(&definition("{files: {}}", "file: {path: x.ndjson}")).await;
+    assert!(
+        message.contains("x.ndjson makes a line of") && message.contains("at most 64MB can be read back"),
+        "{message}"
+    );
+    assert_eq!(home.objects().await.len(), 0);
+}

@@ -77,8 +77,8 @@ async fn files_that_cannot_be_read() {
     )
     .unwrap();
     for (path, expected) in [
-        ("none.csv", "could not open none.csv"),
-        ("none*.csv", "no file matches none*.csv"),
+        ("none.csv", "could not open none.csv, looked for from `root`, which is /"),
+        ("none*.csv", "no file matches none*.csv, looked for from `root`, which is /"),
         ("cut.csv.gz", "cut.csv.gz cannot be read further: it cannot be decompressed"),
         (
             "big.json",

@@ -244,3 +244,49 @@ async fn a_long_message_fits_beside_an_object() {
     assert!(message.contains("404"), "{message}");
     assert_eq!(home.objects().await.len(), 1);
 }
+
+/// An empty page before the total is no end.
+#[tokio::test]
+async fn a_source_that_holds_back() {
+    let upstream = Upstream::start(|_, asked| match number(asked, "offset", 0) {
+        0 => Answer::json(format!("{{\"data\":{},\"t\":{ALL}}}", items(0, 10))),
+        _ => Answer::json("{\"data\":[]}"),
+    })
+    .await;
+    let home = Home::new();
+    let endpoint = "data_selector: data, paginator: {offset: {limit: 10, total_path: t}}";
+    let message = home.failure(&rest(&upstream.url("/"), "", endpoint)).await;
+    assert!(message.contains("the source says there are 25 records, 10 came"), "{message}");
+    assert_eq!(home.bodies().await.len(), 2, "what came is kept");
+}
+
+/// A misspelt path looks like a last page: people are told.
+#[tokio::test]
+async fn a_way_to_the_next_page_that_is_not_there() {
+    let upstream = Upstream::start(|_, asked| match asked.path.as_str() {
+        "/full/things" => Answer::json("{\"data\":[{\"id\":\"1\"}],\"next\":null,\"more\":0}"),
+        "/empty/things" => Answer::json("{\"data\":[]}"),
+        other => panic!("{other}"),
+    })
+    .await;
+    let cursor = |path, more| format!("data_selector: data, paginator: {{cursor: {{cursor_path: {path}, cursor_param: after{more}}}}}");
+    let told = Some("no `nxt` in the first reply: taken as the last page");
+    for (folder, endpoint, expected) in [
+        ("full", cursor("nxt", ""), told),
+        (
+            "full",
+            "data_selector: data, paginator: {next_url: {next_url_path: nxt}}".to_owned(),
+            told,
+        ),
+        ("full", cursor("next", ""), None),
+        ("full", cursor("nxt", ", has_more_path: more"), None),
+        ("empty", cursor("nxt", ""), None),
+    ] {
+        let pipeline = rest(&upstream.url(&format!("/{folder}/")), "", &endpoint);
+        let outcome = Home::new().run(&pipeline).await.unwrap();
+        let extract::Outcome::Extracted { notices, .. } = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(notices.first().map(String::as_str), expected, "{endpoint}");
+    }
+}

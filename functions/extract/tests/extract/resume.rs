@@ -64,7 +64,8 @@ async fn killed_anywhere(definition: &Arc<Checked>, prepare: impl Fn(&Home)) {
                 resumed,
                 parts,
                 captures,
-                bytes
+                bytes,
+                notices: Vec::new()
             },
             "after {:?}",
             reached.last()
