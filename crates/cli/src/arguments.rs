@@ -15,7 +15,7 @@ use std::path::PathBuf;
     after_help = "To see it work, from a clone of the repository:\n  tidemill run earthquakes --recorded\n  tidemill documents earthquakes --limit 3",
     after_long_help = "To see it work, from a clone of the repository:\n  tidemill run earthquakes --recorded\n  tidemill documents earthquakes --limit 3\n\n\
         PIPELINE is a file, or the name of one in `pipelines/`.\n\n\
-        Exit codes: 0 all is well; 1 work failed, or more records were rejected than the pipeline's `reject_limit` allows; \
+        Exit codes: 0 all is well; 1 work failed, or more records were rejected or refused than the pipeline's `reject_limit` allows; \
         2 wrong use, or a pipeline file with faults; 130 stopped by Ctrl-C."
 )]
 pub struct Arguments {
@@ -59,10 +59,13 @@ pub enum Command {
     )]
     Run(Run),
     /// List the runs, the newest first
-    Runs(Runs),
-    /// Show the records that broke their contract, and why
     #[command(
-        after_help = "Only what was rejected under the newest definition is shown: a pipeline file put right and replayed starts clean.\n\nExamples:\n  tidemill rejects flights --by reason\n  tidemill rejects flights --json | head -1"
+        after_help = "A run's state is `extracting`, `extracted`, `failed` or `skipped`; of one that replaces its collection, once it is extracted: `loading`, `visible` (what readers see), `superseded` (a newer run's documents are seen) or `not shown` (empty, or too many rejects: what was there before stays)."
+    )]
+    Runs(Runs),
+    /// Show the records that broke their contract or that the store refused, and why
+    #[command(
+        after_help = "Only what was rejected or refused under the newest definition is shown: a pipeline file put right and replayed starts clean.\n\nExamples:\n  tidemill rejects flights --by reason\n  tidemill rejects flights --json | head -1"
     )]
     Rejects(Rejects),
     /// Print the documents of a collection, a line of Extended JSON each
@@ -176,7 +179,7 @@ pub struct Replay {
     /// A pipeline file, or the name of one in `pipelines/`
     pub pipeline: String,
     /// Only what was fetched by runs of this day (UTC) or later
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub since: Option<jiff::civil::Date>,
     /// Only this resource of the pipeline
     #[arg(long, value_name = "NAME")]
@@ -187,4 +190,9 @@ pub struct Replay {
 pub struct Init {
     /// The new pipeline's name: lower-case letters, digits, `_` and `-`
     pub name: String,
+}
+
+/// A day as it is typed.
+fn day(text: &str) -> Result<jiff::civil::Date, &'static str> {
+    text.parse().map_err(|_| "expected a day as YYYY-MM-DD, such as 2026-11-01")
 }

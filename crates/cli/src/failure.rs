@@ -1,6 +1,6 @@
 //! How a command ends: its exit code, and what the one who typed it is told when it did not end well.
 
-use crate::context::Context;
+use crate::{context::Context, output::plain::plain_lines};
 use std::io::{self, Write};
 
 /// The exit code.
@@ -61,7 +61,7 @@ impl Failure {
             return Status::Well;
         }
         // Who can't be told can't be told.
-        let _ = write!(context.err, "{}", self.text());
+        let _ = write!(context.err, "{}", plain_lines(&self.text()));
         self.status
     }
 

@@ -4,9 +4,10 @@ use crate::contract::{self, ContractError};
 use crate::csv;
 use crate::encoding;
 use crate::fault::{Problem, Reason};
+use crate::parents::Parents;
 use crate::plan::{Plan, SourceForm};
 use crate::record::Maker;
-use crate::reject::{Original, Whence};
+use crate::reject::{Original, Whence, write_rejected};
 use crate::select;
 use crate::value::{Unwatched, Watch};
 use crate::walk::{DEPTH_MAX, Stop, Walk};
@@ -46,6 +47,7 @@ pub struct Cleaner {
     origin: Origin,
     maker: Maker,
     tally: CleanTally,
+    parents: Parents,
     rejected: Vec<u8>,
 }
 
@@ -67,6 +69,7 @@ impl Cleaner {
             },
             plan,
             tally: CleanTally::default(),
+            parents: Parents::default(),
             rejected: Vec::new(),
         })
     }
@@ -82,6 +85,25 @@ impl Cleaner {
         self.watched(line, capture, from, sink, &mut Unwatched)
     }
 
+    /// Ends the object, after its last capture: what only shows at its end is rejected.
+    pub fn finish(&mut self, sink: &mut impl Sink) {
+        let Some(without) = self.parents.none_had_it() else { return };
+        let message = "no record of the object has the list that `unnest` names: is its path right?";
+        let whence = Whence {
+            key: &self.origin.key,
+            line: without.line,
+            item: without.item,
+            at_ms: without.at_ms,
+            url: &without.url,
+        };
+        self.tally.records_in += 1;
+        self.tally.rejected += 1;
+        self.rejected.clear();
+        let faults = self.maker.refuse(Problem::new(Reason::UnnestNowhere, message));
+        write_rejected(&mut self.rejected, faults, Original::Json(&without.record), &whence);
+        sink.rejected(&self.rejected);
+    }
+
     pub(crate) fn watched<W: Watch>(
         &mut self,
         line: u32,
@@ -95,6 +117,7 @@ impl Cleaner {
             maker: &mut self.maker,
             origin: &self.origin,
             tally: &mut self.tally,
+            parents: &mut self.parents,
             sink,
             watch,
             rejected: &mut self.rejected,

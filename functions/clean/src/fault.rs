@@ -44,6 +44,8 @@ reasons! {
     UnclosedQuote = "unclosed_quote",
     /// What `unnest` names is not a list.
     UnnestNotAList = "unnest_not_a_list",
+    /// No record of the whole object has the list that `unnest` names: a misspelt path, perhaps. One reject stands for all of them.
+    UnnestNowhere = "unnest_nowhere",
     /// A key that is read stands in its object twice: neither value is chosen.
     DuplicateKey = "duplicate_key",
     /// Nothing is there, and the field is neither nullable nor has a default.

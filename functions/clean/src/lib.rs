@@ -13,6 +13,7 @@ mod explain;
 mod fault;
 mod identity;
 mod output;
+mod parents;
 mod plan;
 mod readable;
 mod record;
@@ -189,5 +190,6 @@ async fn captures(key: &lake::Key, reader: &mut ObjectReader, cleaner: &mut Clea
             output.write().await?;
         }
     }
-    Ok(())
+    cleaner.finish(&mut output.waiting);
+    output.write().await
 }

@@ -1,6 +1,7 @@
 //! One capture: its records, one after the other, each counted once.
 
 use crate::fault::{Problem, Reason};
+use crate::parents::Parents;
 use crate::plan::Plan;
 use crate::record::{Frame, Maker, Scanned, Verdict};
 use crate::reject::{Original, Whence, write_rejected};
@@ -37,6 +38,7 @@ pub(crate) struct Walk<'w, 'a, W, S> {
     pub maker: &'w mut Maker,
     pub origin: &'w Origin,
     pub tally: &'w mut CleanTally,
+    pub parents: &'w mut Parents,
     pub sink: &'w mut S,
     pub watch: &'w mut W,
     /// A buffer for a rejected line.
@@ -159,7 +161,12 @@ impl<'a, W: Watch, S: Sink> Walk<'_, 'a, W, S> {
         }
         let base = parent.tree.slots as usize;
         let list = self.maker.scratch.slots.get(parent.list as usize).copied().unwrap_or(Slot::Missing);
-        let list = match Value::of(self.text, list) {
+        let list = Value::of(self.text, list);
+        match list {
+            Value::Missing => self.parents.without_list(&self.whence, record),
+            _ => self.parents.with_list(),
+        }
+        let list = match list {
             Value::Missing | Value::Null => return Ok(()),
             Value::List(list) => list,
             Value::Duplicate => {

@@ -3,11 +3,14 @@
 use crate::Error;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, spec::BinarySubtype};
 use documents::{Refusal, extended_json};
-use lake::{CleanKey, Key, Metadata, ObjectWriter, Part, RawKey, Store, ZSTD_LEVEL};
+use lake::{CleanKey, Key, Metadata, ObjectWriter, Part, RawKey, Store, ZSTD_LEVEL, zst::LINE_BYTES_MAX};
 use ledger::{Place, Rank};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// The most bytes of an `_id` beside a document that is too long to be repeated.
+const VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// The refused object, made when there is something to put in it.
 pub(crate) struct Refused<'a> {
@@ -22,12 +25,12 @@ pub(crate) struct Refused<'a> {
 struct Line<'a> {
     reason: &'static str,
     field: &'static str,
-    message: &'a str,
+    message: Cow<'a, str>,
     /// The document's `_id`.
     value: Option<Box<RawValue>>,
     /// Where in `raw/` it comes from.
     capture: Capture,
-    document: Box<RawValue>,
+    document: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -76,14 +79,22 @@ impl<'a> Refused<'a> {
             None => None,
         };
         let text = extended_json::relaxed(document).map_err(|source| self.not_bson(source))?;
-        let line = Line {
+        let mut line = Line {
             reason: "refused",
             field: "_id",
-            message,
+            message: Cow::Borrowed(message),
             value,
             capture: self.capture(place(document)),
-            document: RawValue::from_string(text).map_err(|source| self.not_bson(source))?,
+            document: Some(RawValue::from_string(text).map_err(|source| self.not_bson(source))?),
         };
+        let written = serde_json::to_vec(&line).map_err(|source| self.not_bson(source))?;
+        if written.len() <= LINE_BYTES_MAX {
+            return Ok(written);
+        }
+        // Its escapes make it longer than a line that is ever read again.
+        line.document = None;
+        line.value = line.value.filter(|value| value.get().len() <= VALUE_BYTES_MAX);
+        line.message = Cow::Owned(format!("{message} (it is too long to be repeated here: see it in raw/)"));
         serde_json::to_vec(&line).map_err(|source| self.not_bson(source))
     }
 

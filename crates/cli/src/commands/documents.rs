@@ -9,14 +9,14 @@ use pipeline::Name;
 /// Documents read at a time.
 const PAGE: usize = 500;
 
-pub(super) async fn run(typed: &Documents, home: &super::HomeAt, context: &mut Context) -> Ended {
-    let home = home.open()?;
+pub(super) async fn run(typed: &Documents, at: &super::HomeAt, context: &mut Context) -> Ended {
+    let home = at.open()?;
     let name = Name::new(typed.collection.as_str()).map_err(Failure::wrong)?;
     if home.documents.count(&name).await?.is_none() {
         let there_is = home.documents.collections()?;
         let failure = Failure::wrong(anyhow!("there is no collection `{name}`"));
         return Err(failure.next(match there_is.as_slice() {
-            [] => "load one: tidemill run PIPELINE".to_owned(),
+            [] => format!("load one: {}", at.command("run PIPELINE")),
             some => format!("there is: {}", some.join(", ")),
         }));
     }

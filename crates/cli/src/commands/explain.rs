@@ -8,6 +8,7 @@ use crate::{
     output::{
         json,
         numbers::{iso, moment},
+        plain::plain,
         tables::{Column, table},
     },
 };
@@ -51,10 +52,10 @@ pub(super) async fn run(typed: &Explain, at: &HomeAt, as_json: bool, context: &m
     let pipeline = super::pipeline_name(&typed.pipeline, &home, context).await?;
     let Some((hash, generation)) = home.ledger.newest_definition(&pipeline).await? else {
         let error = anyhow!("the pipeline `{pipeline}` has not run yet");
-        return Err(Failure::wrong(error).next(format!("run it: tidemill run {}", typed.pipeline)));
+        return Err(Failure::wrong(error).next(format!("run it: {}", at.command(&format!("run {}", typed.pipeline)))));
     };
     let definition = home.definitions.get(&pipeline, &hash).await?;
-    let found = find(typed, &definition, &home).await?;
+    let found = find(typed, at, &definition, &home).await?;
     for (resource, document) in found {
         let traced = trace(&definition, generation, resource, document, &home).await?;
         if as_json {
@@ -67,7 +68,12 @@ pub(super) async fn run(typed: &Explain, at: &HomeAt, as_json: bool, context: &m
 }
 
 /// The documents with this key: of the resource that was named, or of any.
-async fn find<'a>(typed: &Explain, definition: &'a Checked, home: &Home) -> Result<Vec<(&'a Resource, RawDocumentBuf)>, Failure> {
+async fn find<'a>(
+    typed: &Explain,
+    at: &HomeAt,
+    definition: &'a Checked,
+    home: &Home,
+) -> Result<Vec<(&'a Resource, RawDocumentBuf)>, Failure> {
     let resources = &definition.pipeline.resources;
     let asked = |resource: &&Resource| typed.resource.as_ref().is_none_or(|only| only == resource.name.as_str());
     let chosen: Vec<&Resource> = resources.iter().filter(asked).collect();
@@ -101,7 +107,8 @@ async fn find<'a>(typed: &Explain, definition: &'a Checked, home: &Home) -> Resu
         return Err(Failure::wrong(anyhow!("{}", unfit.join("; "))));
     }
     let error = anyhow!("there is no document with the key `{}` of {}", typed.key, names(&chosen));
-    Err(Failure::from(error).next(format!("it may have been rejected: tidemill rejects {}", typed.pipeline)))
+    let rejects = at.command(&format!("rejects {}", typed.pipeline));
+    Err(Failure::from(error).next(format!("it may have been rejected, or refused by the store: {rejects}")))
 }
 
 /// Follows a document to its raw line, and takes that through the contract again.
@@ -166,14 +173,14 @@ fn write_text(traced: &Traced<'_>, home: &Home, out: &mut dyn Write) -> Result<(
         url,
         explanation,
     } = traced;
-    writeln!(out, "document  {}\n", extended_json::relaxed(document)?)?;
+    writeln!(out, "document  {}\n", plain(&extended_json::relaxed(document)?))?;
     writeln!(out, "collection  {}", resource.load.collection)?;
     writeln!(out, "raw object  {}", raw.key())?;
     writeln!(out, "line        {}, record {} of it (counted from 0)", place.line, place.item)?;
-    writeln!(out, "fetched     {} UTC from {url}", moment(*at_ms))?;
+    writeln!(out, "fetched     {} UTC from {}", moment(*at_ms), plain(url))?;
     let file = home.folder.join("lake").join(raw.key().as_str());
     writeln!(out, "to see it   zstdcat {} | sed -n {}p\n", file.display(), place.line)?;
-    writeln!(out, "record    {}\n", explanation.record)?;
+    writeln!(out, "record    {}\n", plain(&explanation.record))?;
     let rows = explanation.fields.iter().flat_map(rows);
     write!(out, "{}", table(&COLUMNS, rows))?;
     Ok(())

@@ -45,7 +45,10 @@ pub(super) fn run(typed: &Init, as_json: bool, context: &mut Context) -> Ended {
 
 /// The commented file for a pipeline of this name.
 fn starting_file(name: &Name) -> String {
-    TEMPLATE.replace("PIPELINE", name.as_str())
+    // A name of a variable that a shell can set.
+    let variable = name.as_str().to_uppercase().replace('-', "_");
+    let text = TEMPLATE.replace("PIPELINE_TOKEN", &format!("{variable}_TOKEN"));
+    text.replace("PIPELINE", name.as_str())
 }
 
 #[cfg(test)]
@@ -58,5 +61,15 @@ mod tests {
         let name = Name::new("orders").unwrap();
         let checked = pipeline::check("orders.yaml", &starting_file(&name)).unwrap();
         assert_eq!(checked.pipeline.pipeline, name);
+    }
+
+    #[test]
+    fn the_token_is_a_variable_that_a_shell_can_set() {
+        let text = starting_file(&Name::new("my-new").unwrap());
+        assert!(
+            text.contains("${env:MY_NEW_TOKEN}") && text.contains("pipeline: my-new\n"),
+            "{text}"
+        );
+        assert!(!text.contains("PIPELINE"), "{text}");
     }
 }

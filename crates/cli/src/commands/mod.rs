@@ -19,7 +19,7 @@ use crate::{
     output::progress::Progress,
 };
 use pipeline::Name;
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, io::Write, path::PathBuf, sync::Arc};
 
 /// What a command returns: its exit code, or why it ended early.
 type Ended = Result<Status, Failure>;
@@ -32,7 +32,7 @@ pub(crate) async fn dispatch(arguments: Arguments, context: &mut Context) -> End
         Command::Check(typed) => check::run(typed, as_json, context),
         Command::Schema => schema::run(context),
         Command::Init(typed) => init::run(typed, as_json, context),
-        Command::Try(typed) => trial::run(typed, as_json, context).await,
+        Command::Try(typed) => trial::run(typed, &home, as_json, context).await,
         Command::Run(typed) => run::run(typed, &home, as_json, context).await,
         Command::Runs(typed) => runs::run(typed, &home, as_json, context).await,
         Command::Rejects(typed) => rejects::run(typed, &home, as_json, context).await,
@@ -43,18 +43,34 @@ pub(crate) async fn dispatch(arguments: Arguments, context: &mut Context) -> End
 }
 
 /// The home that was chosen, not opened yet.
-struct HomeAt(PathBuf);
+struct HomeAt {
+    folder: PathBuf,
+    /// As it was typed, for commands that we propose.
+    typed: Option<PathBuf>,
+}
 
 impl HomeAt {
     fn new(global: &Global, context: &Context) -> HomeAt {
         let typed = global.home.clone();
         let of_environment = || context.variable("TIDEMILL_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        HomeAt(context.path(typed.or_else(of_environment).unwrap_or_else(|| home::DEFAULT.into())))
+        let chosen = typed.clone().or_else(of_environment);
+        HomeAt {
+            folder: context.path(chosen.unwrap_or_else(|| home::DEFAULT.into())),
+            typed,
+        }
+    }
+
+    /// A command to type next, on the same home.
+    fn command(&self, words: &str) -> String {
+        match &self.typed {
+            Some(home) => format!("tidemill {words} --home {}", shell_word(&home.to_string_lossy())),
+            None => format!("tidemill {words}"),
+        }
     }
 
     /// For commands that look at what is there.
     fn open(&self) -> Result<Home, Failure> {
-        Home::open(&self.0).map_err(|error| match error {
+        Home::open(&self.folder).map_err(|error| match error {
             HomeError::Nothing(_) => {
                 Failure::wrong(error).next("run a pipeline first (tidemill run PIPELINE), or say where its home is with --home DIR")
             }
@@ -64,8 +80,17 @@ impl HomeAt {
 
     /// For commands that bring something in.
     fn create(&self) -> Result<Home, Failure> {
-        Ok(Home::create(&self.0)?)
+        Ok(Home::create(&self.folder)?)
     }
+}
+
+/// A text as a word that a shell takes as it is.
+fn shell_word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,~".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 /// The pipeline that was typed, found and checked. Faults are shown whole, on the side.
@@ -133,4 +158,18 @@ fn runner(home: Home, context: &Context) -> Result<Runner, Failure> {
         Progress::lines(Box::new(context.err.clone()))
     };
     Ok(Runner::new(home, Arc::new(SystemClock), Arc::new(progress), secrets))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proposed_command_can_be_pasted() {
+        let check = |text: &str, expected: &str| assert_eq!(shell_word(text), expected);
+        check("../my/home", "../my/home");
+        check("my home", "'my home'");
+        check("it's;$x", r"'it'\''s;$x'");
+        check("", "''");
+    }
 }

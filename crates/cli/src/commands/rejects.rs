@@ -1,10 +1,14 @@
-//! `tidemill rejects`: the records that broke their contract, and why.
+//! `tidemill rejects`: the records that broke their contract and the documents that the store would not take, and why.
 
 use super::{Ended, HomeAt};
 use crate::{
     Context, Failure, Status,
     arguments::{By, Rejects},
-    local::{Home, objects::Keys},
+    local::{
+        Home,
+        objects::Keys,
+        set_aside::{self, Reject},
+    },
     output::{
         json,
         numbers::{count, counted},
@@ -12,10 +16,9 @@ use crate::{
     },
 };
 use anyhow::anyhow;
-use lake::{Key, ObjectReader};
+use lake::{Key, ObjectReader, Zone};
 use pipeline::Name;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{json, value::RawValue};
 use std::collections::BTreeMap;
 
 /// Rows of the table for people; all of them are for programs.
@@ -31,35 +34,6 @@ const COLUMNS: [Column; 5] = [
     Column::Text("message"),
 ];
 
-/// A line of a rejected object, as far as it is shown.
-#[derive(Deserialize)]
-struct Reject {
-    reason: String,
-    field: Option<String>,
-    message: Option<String>,
-    #[serde(default)]
-    value: Value,
-    capture: Place,
-    #[serde(default)]
-    faults: Vec<Fault>,
-}
-
-#[derive(Deserialize)]
-struct Fault {
-    reason: String,
-    field: Option<String>,
-    message: Option<String>,
-    #[serde(default)]
-    value: Value,
-}
-
-#[derive(Deserialize)]
-struct Place {
-    key: String,
-    line: u64,
-    item: u64,
-}
-
 /// What has been seen so far.
 #[derive(Default)]
 struct Seen {
@@ -70,12 +44,12 @@ struct Seen {
     by_reason: BTreeMap<(String, String, String), u64>,
 }
 
-pub(super) async fn run(typed: &Rejects, home: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
-    let home = home.open()?;
+pub(super) async fn run(typed: &Rejects, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
+    let home = at.open()?;
     let pipeline = super::pipeline_name(&typed.pipeline, &home, context).await?;
     let Some((definition, _)) = home.ledger.newest_definition(&pipeline).await? else {
         let error = anyhow!("the pipeline `{pipeline}` has not run yet");
-        return Err(Failure::wrong(error).next(format!("run it: tidemill run {}", typed.pipeline)));
+        return Err(Failure::wrong(error).next(format!("run it: {}", at.command(&format!("run {}", typed.pipeline)))));
     };
     let definition = home.definitions.get(&pipeline, &definition).await?;
     let mut seen = Seen::default();
@@ -84,10 +58,13 @@ pub(super) async fn run(typed: &Rejects, home: &HomeAt, as_json: bool, context: 
             continue;
         }
         let version = definition.hash.short();
-        let mut keys = Keys::new(home.store.clone(), format!("rejected/{pipeline}/{}/v={version}/", resource.name));
-        while let Some(key) = keys.next().await? {
-            let raw_lines = as_json && typed.by.is_none();
-            read(&home, &key, &resource.name, raw_lines, &mut seen, context).await?;
+        for zone in [Zone::Rejected, Zone::Refused] {
+            let prefix = format!("{}/{pipeline}/{}/v={version}/", zone.as_str(), resource.name);
+            let mut keys = Keys::new(home.store.clone(), prefix);
+            while let Some(key) = keys.next().await? {
+                let raw_lines = as_json && typed.by.is_none();
+                read(&home, &key, &resource.name, raw_lines, &mut seen, context).await?;
+            }
         }
     }
     if as_json && typed.by.is_none() {
@@ -95,12 +72,12 @@ pub(super) async fn run(typed: &Rejects, home: &HomeAt, as_json: bool, context: 
     }
     match typed.by {
         Some(By::Reason) => by_reason(&seen, as_json, context)?,
-        None => list(seen, typed, context)?,
+        None => list(seen, typed, at, context)?,
     }
     Ok(Status::Well)
 }
 
-/// Reads one rejected object: its lines go out as they are, or are counted and kept as far as they will be shown.
+/// Reads one rejected or refused object: its lines go out as they are, or are counted and kept as far as they will be shown.
 async fn read(home: &Home, key: &Key, resource: &Name, raw_lines: bool, seen: &mut Seen, context: &mut Context) -> Result<(), Failure> {
     let mut reader = ObjectReader::open(home.store.as_ref(), key).await?;
     while let Some(line) = reader.next_line().await? {
@@ -109,16 +86,7 @@ async fn read(home: &Home, key: &Key, resource: &Name, raw_lines: bool, seen: &m
             context.out.write_all(b"\n")?;
             continue;
         }
-        let mut reject: Reject = serde_json::from_slice(line)
-            .map_err(|error| anyhow::Error::from(error).context(format!("{key} holds a line that is not a reject")))?;
-        if reject.faults.is_empty() {
-            reject.faults.push(Fault {
-                reason: reject.reason.clone(),
-                field: reject.field.clone(),
-                message: reject.message.clone(),
-                value: reject.value.clone(),
-            });
-        }
+        let reject = set_aside::read(key, line)?;
         seen.add(resource, reject);
     }
     Ok(())
@@ -140,7 +108,7 @@ impl Seen {
                 format!("{}:{}", place.line, place.item),
                 fault.reason,
                 field,
-                short(&value_text(&fault.value)),
+                short(&fault.value.as_deref().map_or_else(String::new, value_text)),
                 short(&fault.message.unwrap_or_default()),
             ];
             match self.objects.last_mut() {
@@ -151,7 +119,7 @@ impl Seen {
     }
 }
 
-fn list(seen: Seen, typed: &Rejects, context: &mut Context) -> std::io::Result<()> {
+fn list(seen: Seen, typed: &Rejects, at: &HomeAt, context: &mut Context) -> std::io::Result<()> {
     let Seen {
         records,
         objects,
@@ -167,10 +135,10 @@ fn list(seen: Seen, typed: &Rejects, context: &mut Context) -> std::io::Result<(
     }
     let summary = format!("{} in {}", counted(faults, "fault"), counted(records, "record"));
     if shown < faults {
-        let pipeline = &typed.pipeline;
+        let by_reason = at.command(&format!("rejects {} --by reason", typed.pipeline));
         return writeln!(
             context.out,
-            "the first {shown} of {summary}; `tidemill rejects {pipeline} --by reason` counts them, `--json` prints all",
+            "the first {shown} of {summary}; `{by_reason}` counts them, `--json` prints all",
         );
     }
     writeln!(context.out, "{summary}")
@@ -201,17 +169,17 @@ fn by_reason(seen: &Seen, as_json: bool, context: &mut Context) -> std::io::Resu
     write!(context.out, "{}", table(&columns, rows))
 }
 
-fn value_text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+/// A text without its quotes, anything else as the JSON it is.
+fn value_text(value: &RawValue) -> String {
+    match value.get() {
+        "null" => String::new(),
+        json => serde_json::from_str(json).unwrap_or_else(|_| json.to_owned()),
     }
 }
 
-/// On one line, and no longer than a table can hold.
+/// No longer than a table can hold.
 fn short(text: &str) -> String {
-    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WIDTH_MAX).collect();
+    let mut line: String = text.chars().take(WIDTH_MAX).collect();
     if text.chars().nth(WIDTH_MAX).is_some() {
         line.push('…');
     }
@@ -224,9 +192,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_and_broken_values_fit_a_cell() {
-        assert_eq!(short("a\nb"), "a b");
+    fn values_fit_a_cell() {
         assert_eq!(short(&"ü".repeat(81)).chars().count(), 81);
-        assert_eq!(value_text(&json!([1, "x"])), "[1,\"x\"]");
+        let text = |json: &str| value_text(&RawValue::from_string(json.to_owned()).unwrap());
+        assert_eq!(text("[1,\"x\"]"), "[1,\"x\"]");
+        assert_eq!(text("\"x\\ny\""), "x\ny");
+        assert_eq!(text("0.10000000000000000000001"), "0.10000000000000000000001");
+        assert_eq!(text("null"), "");
     }
 }

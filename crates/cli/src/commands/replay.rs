@@ -10,13 +10,13 @@ use crate::{
 use pipeline::Name;
 use serde_json::{Value, json};
 
-pub(super) async fn run(typed: &Replay, home: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
+pub(super) async fn run(typed: &Replay, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
     let found = super::pipeline(&typed.pipeline, context)?;
     let only = typed.resource.as_deref().map(Name::new).transpose().map_err(Failure::wrong)?;
-    let runner = super::runner(home.open()?, context)?;
+    let runner = super::runner(at.open()?, context)?;
     let replays = runner.replay(&found, only.as_ref(), typed.since).await;
     runner.progress.end();
-    let replays = replays.map_err(super::run::failure)?;
+    let replays = replays.map_err(|error| super::run::failure(error, &typed.pipeline, at))?;
     let reports: Vec<ResourceReport> = replays.iter().map(|replay| replay.report.clone()).collect();
     if as_json {
         for replay in &replays {
@@ -35,7 +35,8 @@ pub(super) async fn run(typed: &Replay, home: &HomeAt, as_json: bool, context: &
         writeln!(context.out)?;
         super::run::cleaned_and_loaded(&reports, &mut context.out)?;
     }
-    Ok(super::run::troubles(&reports, &mut context.err)?)
+    let rejects = super::run::rejects(&typed.pipeline, at);
+    Ok(super::run::troubles(&reports, Some(&rejects), &mut context.err)?)
 }
 
 /// The report as `run --json` has it, but for what a replay has not: a run and a source.

@@ -8,18 +8,19 @@ use crate::{
     output::{
         json,
         numbers::{bytes, count, duration, moment},
+        plain::{plain, plain_lines},
         tables::{Column, table},
     },
 };
 use std::io::{self, Write};
 
-pub(super) async fn run(typed: &Run, home: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
+pub(super) async fn run(typed: &Run, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
     let found = super::pipeline(&typed.pipeline, context)?;
     let (request, _upstream) = super::request(&found, &typed.source, None).await?;
-    let runner = super::runner(home.create()?, context)?;
+    let runner = super::runner(at.create()?, context)?;
     let reports = runner.run(&request).await;
     runner.progress.end();
-    let reports = reports.map_err(failure)?;
+    let reports = reports.map_err(|error| failure(error, &typed.pipeline, at))?;
     if as_json {
         for report in &reports {
             json::line(&mut context.out, &report.to_json())?;
@@ -27,19 +28,31 @@ pub(super) async fn run(typed: &Run, home: &HomeAt, as_json: bool, context: &mut
     } else {
         tables(&reports, &mut context.out)?;
     }
-    let status = troubles(&reports, &mut context.err)?;
+    let status = troubles(&reports, Some(&rejects(&typed.pipeline, at)), &mut context.err)?;
     if !as_json {
-        next(typed, &found, &reports, &mut context.out)?;
+        next(typed, at, &found, &reports, &mut context.out)?;
     }
     Ok(status)
 }
 
-/// A resource that is not there is wrong use; all else is work that failed.
-pub(super) fn failure(error: RunnerError) -> Failure {
+/// What is not there, or is another's, is wrong use; all else is work that failed.
+pub(super) fn failure(error: RunnerError, pipeline: &str, at: &HomeAt) -> Failure {
     match error {
         RunnerError::UnknownResource { .. } => Failure::wrong(error),
+        RunnerError::CollectionTaken { .. } => Failure::wrong(error).next("give this resource a `collection:` of its own"),
+        RunnerError::CollectionKey { .. } => {
+            let replay = at.command(&format!("replay {pipeline}"));
+            Failure::wrong(error).next(format!(
+                "put the file right; or, if the change is meant, give the resource another `collection:` and fill it from raw/: {replay}"
+            ))
+        }
         other => Failure::from(other),
     }
+}
+
+/// The command that shows what was set aside.
+pub(super) fn rejects(pipeline: &str, at: &HomeAt) -> String {
+    at.command(&format!("rejects {pipeline} --by reason"))
 }
 
 /// A table a stage, a row a resource.
@@ -90,49 +103,101 @@ fn stage(
     writeln!(out, "{}", table(&columns, rows))
 }
 
-/// Says what did not go well, and whether anything did not.
-pub(super) fn troubles(reports: &[ResourceReport], err: &mut dyn Write) -> io::Result<Status> {
-    let mut status = Status::Well;
+/// Says what did not go well, and whether anything did not. `rejects`: the command that shows what was set aside, if it was kept.
+pub(super) fn troubles(reports: &[ResourceReport], rejects: Option<&str>, err: &mut dyn Write) -> io::Result<Status> {
+    let mut text = String::new();
     for report in reports {
-        let name = format!("{}/{}", report.pipeline, report.resource);
-        if !report.is_well() {
-            status = Status::Failed;
-        }
-        if let Some(skipped) = &report.skipped {
-            let until = skipped
-                .until_ms
-                .map_or(String::new(), |ms| format!(", until {} UTC unless it takes longer", moment(ms)));
-            writeln!(err, "error: {name} was skipped: {} is at it{until}", skipped.holder)?;
-        }
-        if let Some(error) = &report.error {
-            writeln!(err, "error: {name} could not be fetched to its end: {error}")?;
-        }
-        for problem in &report.problems {
-            writeln!(err, "error: {}: {}", problem.object, problem.message)?;
-        }
-        if report.over_limit() {
-            let limit = String::from(report.reject_limit);
-            let (rejected, records) = (count(report.clean.rejected), count(report.clean.records_in));
-            writeln!(
-                err,
-                "error: {name}: {rejected} of {records} records were rejected, more than `reject_limit: {limit}` allows"
-            )?;
-        }
+        trouble(report, &mut text);
     }
-    Ok(status)
+    if let Some(rejects) = rejects
+        && reports.iter().any(ResourceReport::over_limit)
+    {
+        text.push_str(&format!("next: {rejects}\n"));
+    }
+    err.write_all(plain_lines(&text).as_bytes())?;
+    let well = reports.iter().all(ResourceReport::is_well);
+    Ok(if well { Status::Well } else { Status::Failed })
+}
+
+fn trouble(report: &ResourceReport, text: &mut String) {
+    let name = format!("{}/{}", report.pipeline, report.resource);
+    if let Some(skipped) = &report.skipped {
+        let until = skipped
+            .until_ms
+            .map_or(String::new(), |ms| format!(", until {} UTC unless it takes longer", moment(ms)));
+        text.push_str(&format!("error: {name} was skipped: {} is at it{until}\n", skipped.holder));
+    }
+    if let Some(error) = &report.error {
+        text.push_str(&format!("error: {name} could not be fetched to its end: {error}\n"));
+    }
+    for notice in &report.notices {
+        text.push_str(&format!("note: {name}: {notice}\n"));
+    }
+    for problem in &report.problems {
+        text.push_str(&format!("error: {}: {}\n", problem.object, problem.message));
+    }
+    if !report.over_limit() {
+        return;
+    }
+    let limit = String::from(report.reject_limit);
+    let (rejected, refused, records) = (report.clean.rejected, report.load.refused, count(report.clean.records_in));
+    let what = match (rejected, refused) {
+        (_, 0) => format!("{} of {records} records were rejected", count(rejected)),
+        (0, _) => format!("the store refused {} of {records} records", count(refused)),
+        _ => format!(
+            "{} of {records} records were rejected and the store refused {}",
+            count(rejected),
+            count(refused)
+        ),
+    };
+    text.push_str(&format!("error: {name}: {what}, more than `reject_limit: {limit}` allows\n"));
+    for reason in &report.reasons {
+        let field = if reason.field.is_empty() {
+            String::new()
+        } else {
+            format!(" of `{}`", plain(&reason.field))
+        };
+        let times = count(reason.count);
+        text.push_str(&format!("  {times} × {}{field}: {}\n", reason.reason, plain(&reason.example)));
+    }
 }
 
 /// What one may want to look at now.
-fn next(typed: &Run, found: &Found, reports: &[ResourceReport], out: &mut dyn Write) -> io::Result<()> {
-    let pipeline = &typed.pipeline;
-    if reports.iter().any(|report| report.clean.rejected > 0) {
-        writeln!(out, "next: tidemill rejects {pipeline} --by reason")?;
+fn next(typed: &Run, at: &HomeAt, found: &Found, reports: &[ResourceReport], out: &mut dyn Write) -> io::Result<()> {
+    // Over the limit, it is said beside the error.
+    if reports.iter().any(|report| report.set_aside() > 0) && !reports.iter().any(ResourceReport::over_limit) {
+        writeln!(out, "next: {}", rejects(&typed.pipeline, at))?;
     }
     let loaded = reports.iter().find(|report| report.load.documents_in > 0);
     let resources = &found.checked.pipeline.resources;
     let resource = loaded.and_then(|report| resources.iter().find(|resource| resource.name == report.resource));
     match resource {
-        Some(resource) => writeln!(out, "next: tidemill documents {} --limit 3", resource.load.collection),
+        Some(resource) => {
+            let documents = at.command(&format!("documents {} --limit 3", resource.load.collection));
+            writeln!(out, "next: {documents}")
+        }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn a_notice_is_told_and_is_no_failure() {
+        let text = "pipeline: p\nsource: {files: {}}\nresources:\n  - name: r\n    file: {path: a.csv}\n    record: {primary_key: [id], fields: {id: {type: string}}}\n    load: {collection: c, write_disposition: merge}\n";
+        let checked = pipeline::check("p.yaml", text).unwrap();
+        let mut report = ResourceReport::new(&checked.pipeline, &checked.pipeline.resources[0].name);
+        assert!(report.to_json().get("notices").is_none());
+        report.notices.push("no `nxt` in the first reply".to_owned());
+        let mut told = Vec::new();
+        let status = troubles(&[report.clone()], None, &mut told).unwrap();
+        assert_eq!(
+            (status, told.as_slice()),
+            (Status::Well, b"note: p/r: no `nxt` in the first reply\n".as_slice())
+        );
+        assert_eq!(report.to_json()["notices"][0], "no `nxt` in the first reply");
     }
 }

@@ -38,9 +38,9 @@ pub enum HomeError {
 }
 
 impl Home {
-    /// Opens a home that is there.
+    /// Opens a home that is there: one that has a lake. What else it had can be made again from `raw/`.
     pub fn open(folder: &Path) -> Result<Home, HomeError> {
-        if folder.join("ledger.db").is_file() {
+        if folder.join("lake").is_dir() {
             Home::create(folder)
         } else {
             Err(HomeError::Nothing(folder.to_owned()))

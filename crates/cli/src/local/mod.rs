@@ -9,6 +9,7 @@ pub mod pipelines;
 pub mod routes;
 pub mod runner;
 pub mod secrets;
+pub mod set_aside;
 pub mod upstream;
 
 pub use home::{Home, HomeError};

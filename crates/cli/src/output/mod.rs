@@ -2,5 +2,6 @@
 
 pub mod json;
 pub mod numbers;
+pub mod plain;
 pub mod progress;
 pub mod tables;

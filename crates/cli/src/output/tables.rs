@@ -1,5 +1,6 @@
 //! Tables in plain text: no frames, two spaces between the columns, numbers on the right.
 
+use super::plain::plain;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 /// A column's title, and whether it holds numbers.
@@ -19,7 +20,7 @@ pub fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) ->
         Column::Text(title) | Column::Number(title) => *title,
     }));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.iter().map(|cell| plain(cell)));
     }
     for (place, column) in columns.iter().enumerate() {
         let Some(drawn) = table.column_mut(place) else { continue };
@@ -40,6 +41,12 @@ pub fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_from_outside_cannot_draw_on_the_terminal() {
+        let rows = [vec!["a\u{1b}[2J\u{202e}b\nc".to_owned()]];
+        assert_eq!(table(&[Column::Text("why")], rows), "why\na\\u{1b}[2J\\u{202e}b\\nc\n");
+    }
 
     #[test]
     fn columns_line_up_and_lines_end_with_what_is_there() {

@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Orders in files: two good ones, two that break the contract.
-const ORDERS: &str = "\
+pub const ORDERS: &str = "\
 pipeline: orders
 reject_limit: 1
 source: {files: {}}
@@ -32,7 +32,7 @@ resources:
     load: {collection: orders}
 ";
 
-fn orders() -> Desk {
+pub fn orders() -> Desk {
     let desk = Desk::empty();
     desk.write("pipelines/orders.yaml", ORDERS);
     desk.write(
@@ -108,7 +108,11 @@ async fn a_contract_put_right_and_replayed_leaves_no_reject() {
     desk.type_in(&["run", "orders"]).await;
     desk.write(
         "pipelines/orders.yaml",
-        &ORDERS.replace("{type: long}", "{type: string}").replace(", min: 0", ""),
+        &ORDERS
+            .replace("{type: long}", "{type: string}")
+            .replace(", min: 0", "")
+            // Another key, so another collection.
+            .replace("collection: orders", "collection: orders_by_text"),
     );
     let replay = desk.type_in(&["replay", "orders"]).await;
     insta::assert_snapshot!("replay", replay.masked());

@@ -21,7 +21,7 @@ async fn a_document_is_traced_to_its_raw_line() {
     insta::assert_snapshot!(absent.masked(), @r"
     --- err, exit 1
     error: there is no document with the key `nothing` of `events`
-    next: it may have been rejected: tidemill rejects earthquakes
+    next: it may have been rejected, or refused by the store: tidemill rejects earthquakes
     ");
 }
 

@@ -1,9 +1,13 @@
 //! The command line, called in this process: what is typed, what is printed, how it ends.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod collections;
 mod help;
 mod lake;
 mod look;
+mod replaced;
+mod set_aside;
+mod terminal;
 mod wrong;
 
 use cli::{Context, Status, context::Shared};

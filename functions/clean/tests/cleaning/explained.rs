@@ -1,7 +1,7 @@
 //! `explain` and the hot path are one code: they end the same, and each rule is shown.
 
 use crate::conservation::{CONTRACTS, json};
-use crate::{capture, clean, raw_key, rest};
+use crate::{capture, clean_records, raw_key, rest};
 use clean::{Ending, explain};
 use lake::Body;
 use proptest::prelude::*;
@@ -58,7 +58,7 @@ proptest! {
     fn it_agrees_with_the_hot_path(bodies in prop::collection::vec(json(), 1..4)) {
         let body = format!("[{}]", bodies.join(","));
         for checked in CONTRACTS.iter().take(4) {
-            let out = clean(checked, &[capture(Body::Json(&body), None)]);
+            let out = clean_records(checked, &[capture(Body::Json(&body), None)]);
             let (mut documents, mut rejects) = (out.documents.into_iter(), out.rejects.into_iter());
             let mut found = ledger::CleanTally::default();
             let mut ended: Vec<bson::RawDocumentBuf> = Vec::new();

@@ -151,11 +151,23 @@ pub fn capture<'a>(body: Body<'a>, piece: Option<Piece<'a>>) -> Capture<'a> {
 
 /// Cleans captures, a line each.
 pub fn clean(checked: &Checked, captures: &[Capture<'_>]) -> Out {
+    cleaned(checked, captures, true)
+}
+
+/// As [`clean`], less what only the end of an object shows: for what is compared record by record.
+pub fn clean_records(checked: &Checked, captures: &[Capture<'_>]) -> Out {
+    cleaned(checked, captures, false)
+}
+
+fn cleaned(checked: &Checked, captures: &[Capture<'_>], ended: bool) -> Out {
     let mut cleaner = Cleaner::new(&checked.pipeline, &checked.pipeline.resources[0], &raw_key(), 5).unwrap();
     let mut out = Out::default();
     for (place, capture) in captures.iter().enumerate() {
         let rest = cleaner.capture(place as u32 + 1, capture, 0, &mut out).unwrap();
         assert_eq!(rest, None);
+    }
+    if ended {
+        cleaner.finish(&mut out);
     }
     out.tally = cleaner.tally();
     let tally = out.tally;

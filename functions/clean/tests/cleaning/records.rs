@@ -203,6 +203,19 @@ fn duplicates_are_equal_to_the_latest_of_their_id() {
 }
 
 #[test]
+fn a_list_that_no_record_has_is_a_path_that_leads_nowhere() {
+    let checked = rest("identity: position\nunnest: items\nfields: {n: {type: int}}");
+    let check = |bodies: &[&str], faults: &[&str]| {
+        let captures: Vec<_> = bodies.iter().map(|body| capture(Body::Json(body), None)).collect();
+        assert_eq!(clean(&checked, &captures).faults(), faults, "{bodies:?}");
+    };
+    check(&[r#"[{"a":1},{"a":2}]"#, r#"[{"a":3}]"#], &["-: unnest_nowhere"]);
+    check(&[r#"[{"a":1},{"items":[]}]"#], &[]);
+    check(&[r#"[{"a":1}]"#, r#"[{"items":null}]"#], &[]);
+    check(&["[]"], &[]);
+}
+
+#[test]
 fn unnest() {
     let checked = rest(
         "identity: position\nunnest: a.items\nunknown_fields: reject\nfields: {n: {type: int}, id: {from: $parent.id, type: int}, all: {from: $parent.a.kind, type: string, nullable: true}}",
@@ -226,7 +239,7 @@ fn unnest() {
     check(r#"{"id":7,"a":{"items":[{"n":1,"m":1}]}}"#, &[], &["m: unknown_field"]);
     check(r#"{"id":7,"a":{"items":[]}}"#, &[], &[]);
     check(r#"{"id":7,"a":{"items":null}}"#, &[], &[]);
-    check(r#"{"id":7}"#, &[], &[]);
+    check(r#"{"id":7}"#, &[], &["-: unnest_nowhere"]);
     check(r#"{"id":7,"a":{"items":{"n":1}}}"#, &[], &["-: unnest_not_a_list"]);
     check(
         r#"{"id":7,"a":{"items":[1,{"n":1}]}}"#,

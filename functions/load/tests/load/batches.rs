@@ -24,8 +24,8 @@ async fn batches(documents: &[Document]) -> Vec<u64> {
 #[tokio::test]
 async fn a_batch_has_at_most_so_many_documents() {
     assert_eq!(batches(&[]).await, [0; 0]);
-    assert_eq!(batches(&documents(1, 0..4_000)).await, [4_000]);
-    assert_eq!(batches(&documents(1, 0..4_001)).await, [4_000, 1]);
+    assert_eq!(batches(&documents(1, 0..10_000)).await, [10_000]);
+    assert_eq!(batches(&documents(1, 0..10_001)).await, [10_000, 1]);
 }
 
 #[tokio::test]

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 #[tokio::test]
 async fn the_numbers_are_true_wherever_it_was_stopped() {
-    let mut of = documents(1, 0..4_500);
-    of.push(document(1, 4_500, &"z".repeat(17_000_000)));
+    let mut of = documents(1, 0..10_500);
+    of.push(document(1, 10_500, &"z".repeat(17_000_000)));
     let expected = LoadTally {
-        documents_in: 4_501,
-        inserted: 4_500,
+        documents_in: 10_501,
+        inserted: 10_500,
         refused: 1,
         ..LoadTally::default()
     };
@@ -28,14 +28,14 @@ async fn the_numbers_are_true_wherever_it_was_stopped() {
         named.extend(killed.steps.lock().unwrap().last().cloned());
         let outcome = desk.load(&clean).await.unwrap();
         assert_eq!(outcome.tally, expected, "stopped after {named:?}");
-        assert_eq!(desk.seen().await.len(), 4_500, "stopped after {named:?}");
+        assert_eq!(desk.seen().await.len(), 10_500, "stopped after {named:?}");
         assert_eq!(desk.refused(&clean).await.unwrap().len(), 1, "stopped after {named:?}");
     }
     let batch = |documents| Step::BatchLoaded { documents };
     assert_eq!(
         named,
         [
-            batch(4_000),
+            batch(10_000),
             batch(500),
             batch(1),
             Step::RefusedWritten,

@@ -31,6 +31,21 @@ async fn a_document_that_is_too_large_is_set_aside_and_the_others_are_written() 
     assert_eq!(line["capture"], capture);
 }
 
+/// What is written must be read again: escapes make of one byte six.
+#[tokio::test]
+async fn a_document_that_makes_too_long_a_line_is_named_without_its_content() {
+    let desk = Desk::new("", "{collection: c}").await;
+    let of = [document(1, 1, &"\u{1}".repeat(17_000_000)), document(1, 2, "b")];
+    let clean = desk.put(1, 1, &of, 0).await;
+    assert_eq!(desk.load(&clean).await.unwrap().tally.refused, 1);
+    let lines = desk.refused(&clean).await.unwrap();
+    let [line] = lines.as_slice() else {
+        panic!("{} lines", lines.len())
+    };
+    assert_eq!((&line["value"], line["document"].is_null()), (&1.into(), true));
+    assert!(line["message"].as_str().unwrap().contains("see it in raw/"), "{}", line["message"]);
+}
+
 #[tokio::test]
 async fn nothing_refused_leaves_no_object() {
     let desk = Desk::new("", "{collection: c}").await;

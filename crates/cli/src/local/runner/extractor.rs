@@ -24,6 +24,7 @@ pub(super) struct Extraction {
     pub resource: Name,
     pub run: Option<RunId>,
     pub error: Option<String>,
+    pub notices: Vec<String>,
     pub skipped: Option<Skipped>,
     pub took_ms: i64,
 }
@@ -65,11 +66,12 @@ impl<'a> Extractor<'a> {
             resource: resource.clone(),
             run: None,
             error: None,
+            notices: Vec::new(),
             skipped: None,
             took_ms: 0,
         };
         match extract::handle(&tick, run, &self.services).await {
-            Ok(Outcome::Extracted { run, .. }) => extraction.run = Some(run),
+            Ok(Outcome::Extracted { run, notices, .. }) => (extraction.run, extraction.notices) = (Some(run), notices),
             Ok(Outcome::Skipped { run, holder, until_ms }) => {
                 extraction.run = Some(run);
                 extraction.skipped = Some(Skipped { holder, until_ms });

@@ -1,13 +1,14 @@
 //! Plays S3, EventBridge and SQS in one process: `extract` writes, the lake announces, `clean` and `load` take up what is announced.
 
 mod extractor;
+mod generations;
 mod replay;
 mod report;
 mod worker;
 
 pub use replay::ReplayReport;
 pub use report::{Extracted, ResourceReport, Skipped};
-pub use worker::{Problem, Problems, Workers};
+pub use worker::{Problem, Problems, Workers, why_refused};
 
 use super::{
     Home,
@@ -15,11 +16,13 @@ use super::{
     holder,
     routes::Function,
     secrets::Secrets,
+    set_aside::SetAside,
 };
 use crate::output::{numbers::counted, progress::Progress};
+use documents::{Documents as _, DocumentsError};
 use extractor::{Extraction, Extractor};
-use lake::{CleanKey, DefinitionError, Key, RawKey, RawMetadata, Store, StoreError};
-use ledger::{Clock, Holder, Interrupted, LedgerError, ResourceId, Run, RunRecord, RunState, Stage, Totals, conservation};
+use lake::{CleanKey, DefinitionError, Key, RawKey, Store, StoreError};
+use ledger::{Clock, CollectionClaim, Holder, Interrupted, LedgerError, ResourceId, Run, Stage, Totals, conservation};
 use pipeline::{Checked, Name, Resource};
 use std::{path::PathBuf, pin::pin, sync::Arc};
 use tokio::task::{JoinError, JoinSet};
@@ -56,12 +59,26 @@ pub struct Request {
 pub enum RunnerError {
     #[error("the pipeline has no resource `{resource}`; it has {there_is}")]
     UnknownResource { resource: Name, there_is: String },
+    #[error(
+        "the collection `{collection}` is written by `{owner}`: if `{resource}` wrote it too, each would overwrite what the other brings"
+    )]
+    CollectionTaken {
+        collection: Name,
+        owner: ResourceId,
+        resource: ResourceId,
+    },
+    #[error(
+        "the collection `{collection}` was begun with {kept}, but the pipeline file says {now}: the new documents would not find the old ones"
+    )]
+    CollectionKey { collection: Name, kept: String, now: String },
     #[error("could not publish the pipeline file")]
     Definition(#[from] DefinitionError),
     #[error("the ledger failed")]
     Ledger(#[from] LedgerError),
     #[error("the lake failed")]
     Store(#[from] StoreError),
+    #[error("the store of documents failed")]
+    Documents(#[from] DocumentsError),
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     #[error("a function panicked: this is a bug of Tidemill; nothing is lost, the next run goes on from here")]
@@ -92,6 +109,7 @@ impl Runner {
     /// [`RunnerError`] for what stops everything. A failed resource or object is in the reports, and the others go on.
     pub async fn run(&self, request: &Request) -> Result<Vec<ResourceReport>, RunnerError> {
         let resources = chosen(&request.checked, request.resource.as_ref())?;
+        self.claim(&request.checked, &resources).await?;
         let generation = self.publish(&request.checked, &request.text).await?;
         let queues = Queues::default();
         let store: Arc<dyn Store> = Arc::new(AnnouncingStore::new(self.home.store.clone(), queues.clone()));
@@ -117,6 +135,7 @@ impl Runner {
         }
         let mut reports = Vec::with_capacity(extractions.len());
         let mut failed = problems.take();
+        self.forget_superseded(&request.checked, &mut failed).await?;
         self.still_owed(&request.checked, &extractions, &mut failed).await?;
         for extraction in extractions {
             reports.push(self.report(request, extraction, &mut failed).await?);
@@ -128,8 +147,32 @@ impl Runner {
         Ok(reports)
     }
 
+    /// Claims the collections for their resources. Asked before anything is published or fetched: a file that may not write makes no difference.
+    async fn claim(&self, checked: &Checked, resources: &[&Resource]) -> Result<(), RunnerError> {
+        for resource in resources {
+            let claim = CollectionClaim::of(&checked.pipeline, resource);
+            let kept = self.home.ledger.claim_collection(&claim).await?;
+            if kept.owner != claim.owner {
+                return Err(RunnerError::CollectionTaken {
+                    collection: claim.collection,
+                    owner: kept.owner,
+                    resource: claim.owner,
+                });
+            }
+            if kept.key != claim.key {
+                return Err(RunnerError::CollectionKey {
+                    collection: claim.collection,
+                    kept: kept.key,
+                    now: claim.key,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the file the pipeline's newest definition; returns its generation.
     pub async fn publish(&self, checked: &Arc<Checked>, text: &str) -> Result<u32, RunnerError> {
+        self.recover_generations(&checked.pipeline.pipeline).await?;
         self.home.definitions.publish(checked.clone(), text).await?;
         let hash = checked.hash.as_str();
         Ok(self.home.ledger.apply_definition(&checked.pipeline.pipeline, hash).await?)
@@ -223,9 +266,28 @@ impl Runner {
                     object: key.to_string(),
                     raw,
                     message: "it was not finished; the next run tries again".to_owned(),
+                    not_shown: false,
                 });
             }
         }
+        Ok(())
+    }
+
+    /// Takes away that a `replace` run is not shown, where readers see a newer one: it would not be shown in any case.
+    async fn forget_superseded(&self, checked: &Checked, problems: &mut Vec<Problem>) -> Result<(), RunnerError> {
+        let mut kept = Vec::with_capacity(problems.len());
+        for problem in problems.drain(..) {
+            let raw = problem.raw.as_ref().filter(|_| problem.not_shown);
+            let resource = raw.and_then(|raw| checked.pipeline.resources.iter().find(|resource| resource.name == raw.resource));
+            let visible = match resource {
+                Some(resource) => self.home.documents.visible(&resource.load.collection).await?,
+                None => None,
+            };
+            if raw.zip(visible).is_none_or(|(raw, visible)| visible.run <= raw.run.to_bytes()) {
+                kept.push(problem);
+            }
+        }
+        *problems = kept;
         Ok(())
     }
 
@@ -240,46 +302,35 @@ impl Runner {
             Some(run) => self.home.ledger.run(run, &id).await?,
             None => None,
         };
-        let (mut extract, mut totals) = (Extracted::default(), Totals::default());
+        let (mut extract, mut totals, mut set_aside) = (Extracted::default(), Totals::default(), SetAside::default());
         if let Some(record) = &record {
-            totals = conservation::totals(&self.home.ledger.facts(record.id, &id, &record.definition).await?);
-            extract = self.extracted(record).await?;
+            let facts = self.home.ledger.facts(record.id, &id, &record.definition).await?;
+            totals = conservation::totals(&facts);
+            extract = Extracted::of(&self.home, record).await?;
+            for (key, fact) in &facts {
+                set_aside.add(&clean_key(&key.raw, &key.definition), fact);
+            }
         }
         let (own, others) = problems
             .drain(..)
             .partition(|problem| problem.raw.as_ref().is_some_and(|raw| raw.resource == id.resource));
         *problems = others;
-        Ok(ResourceReport {
+        let mut report = ResourceReport {
             run: extraction.run,
             extract,
             clean: totals.clean,
             load: totals.load,
             took_ms: extraction.took_ms,
             error: extraction.error,
+            notices: extraction.notices,
             skipped: extraction.skipped,
             problems: own,
             ..ResourceReport::new(pipeline, &id.resource)
-        })
-    }
-
-    /// What came in. A run that failed has no totals in the ledger: its objects say what they hold.
-    async fn extracted(&self, record: &RunRecord) -> Result<Extracted, RunnerError> {
-        if record.state == RunState::Extracted {
-            return Ok(Extracted {
-                captures: record.captures,
-                bytes: record.bytes,
-            });
+        };
+        if report.over_limit() {
+            report.reasons = set_aside.reasons(&self.home).await?;
         }
-        let mut extracted = Extracted::default();
-        for raw in self.home.ledger.intents(record.id, &record.resource).await? {
-            let key = raw.key();
-            if let Some(metadata) = self.home.store.head(&key).await? {
-                let metadata = RawMetadata::from_metadata(&key, &metadata)?;
-                extracted.captures += metadata.captures;
-                extracted.bytes += metadata.bytes;
-            }
-        }
-        Ok(extracted)
+        Ok(report)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Replay: `clean` and `load` again from `raw/`, under the pipeline file as it is now. The source is not asked.
 
 use super::{ResourceReport, Runner, RunnerError, Workers, clean_key};
-use crate::local::{Found, objects::Keys};
+use crate::local::{Found, objects::Keys, set_aside::SetAside};
 use jiff::civil::Date;
 use lake::RawKey;
+use ledger::Fact;
 use pipeline::{Checked, Name, Resource};
 
 /// What became of a resource's raw objects.
@@ -31,6 +32,7 @@ impl Runner {
     /// [`RunnerError`] for what stops everything. A failed object is in the reports, and the others go on.
     pub async fn replay(&self, found: &Found, only: Option<&Name>, since: Option<Date>) -> Result<Vec<ReplayReport>, RunnerError> {
         let resources = super::chosen(&found.checked, only)?;
+        self.claim(&found.checked, &resources).await?;
         let replay = Replay {
             runner: self,
             workers: self.workers(self.home.store.clone()),
@@ -53,7 +55,7 @@ impl Replay<'_> {
         let pipeline = &self.checked.pipeline;
         let began = self.runner.run.clock.now_ms();
         let mut report = ResourceReport::new(pipeline, &resource.name);
-        let mut objects = 0;
+        let (mut objects, mut set_aside) = (0, SetAside::default());
         // In the order of their keys: run by run, and a run's marker after its parts.
         let mut keys = Keys::new(
             self.runner.home.store.clone(),
@@ -66,14 +68,18 @@ impl Replay<'_> {
                 continue;
             }
             objects += 1;
-            self.object(raw, &mut report).await?;
+            self.object(raw, &mut report, &mut set_aside).await?;
         }
         report.problems = self.workers.problems.take();
+        self.runner.forget_superseded(self.checked, &mut report.problems).await?;
+        if report.over_limit() {
+            report.reasons = set_aside.reasons(&self.runner.home).await?;
+        }
         report.took_ms = self.runner.run.clock.now_ms() - began;
         Ok(ReplayReport { objects, report })
     }
 
-    async fn object(&self, raw: RawKey, report: &mut ResourceReport) -> Result<(), RunnerError> {
+    async fn object(&self, raw: RawKey, report: &mut ResourceReport, set_aside: &mut SetAside) -> Result<(), RunnerError> {
         let definition = self.checked.hash.as_str();
         let clean = clean_key(&raw, definition);
         let input = clean::Input {
@@ -84,8 +90,10 @@ impl Replay<'_> {
             return Ok(());
         };
         report.clean += cleaned.tally;
-        if let Some(loaded) = self.workers.load(&load::Input { clean }).await? {
+        set_aside.add(&clean, &Fact::Clean(cleaned.tally));
+        if let Some(loaded) = self.workers.load(&load::Input { clean: clean.clone() }).await? {
             report.load += loaded.this_attempt;
+            set_aside.add(&clean, &Fact::Load(loaded.this_attempt));
         }
         Ok(())
     }

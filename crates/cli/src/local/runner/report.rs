@@ -1,9 +1,12 @@
 //! What became of a resource's run: the numbers of the ledger, and what did not go well.
 
-use super::worker::Problem;
-use crate::output::numbers::iso;
-use lake::RunId;
-use ledger::{CleanTally, LoadTally};
+use super::{RunnerError, worker::Problem};
+use crate::{
+    local::{Home, set_aside::Reason},
+    output::numbers::iso,
+};
+use lake::{RawMetadata, RunId};
+use ledger::{CleanTally, LoadTally, RunRecord, RunState};
 use pipeline::{Name, Pipeline, RejectLimit};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -20,11 +23,15 @@ pub struct ResourceReport {
     pub took_ms: i64,
     /// Why extraction did not end well: what came in before is cleaned and loaded all the same.
     pub error: Option<String>,
+    /// What people should know although extraction ended well.
+    pub notices: Vec<String>,
     /// Somebody else is at it.
     pub skipped: Option<Skipped>,
     /// Objects that could not be cleaned or loaded.
     pub problems: Vec<Problem>,
     pub reject_limit: RejectLimit,
+    /// Why records were set aside, the most frequent first: when they were too many.
+    pub reasons: Vec<Reason>,
 }
 
 /// What came over the wire.
@@ -42,6 +49,28 @@ pub struct Skipped {
     pub until_ms: Option<i64>,
 }
 
+impl Extracted {
+    /// What came in with a run. Only one that ended well has its totals in the ledger: of another, its objects say what they hold.
+    pub async fn of(home: &Home, record: &RunRecord) -> Result<Extracted, RunnerError> {
+        if record.state == RunState::Extracted {
+            return Ok(Extracted {
+                captures: record.captures,
+                bytes: record.bytes,
+            });
+        }
+        let mut extracted = Extracted::default();
+        for raw in home.ledger.intents(record.id, &record.resource).await? {
+            let key = raw.key();
+            if let Some(metadata) = home.store.head(&key).await? {
+                let metadata = RawMetadata::from_metadata(&key, &metadata)?;
+                extracted.captures += metadata.captures;
+                extracted.bytes += metadata.bytes;
+            }
+        }
+        Ok(extracted)
+    }
+}
+
 impl ResourceReport {
     /// A report without anything in it yet.
     pub fn new(pipeline: &Pipeline, resource: &Name) -> ResourceReport {
@@ -54,15 +83,22 @@ impl ResourceReport {
             load: LoadTally::default(),
             took_ms: 0,
             error: None,
+            notices: Vec::new(),
             skipped: None,
             problems: Vec::new(),
             reject_limit: pipeline.reject_limit,
+            reasons: Vec::new(),
         }
     }
 
-    /// Whether more records were rejected than the pipeline allows.
+    /// Records that broke their contract, and documents that the store would not take.
+    pub fn set_aside(&self) -> u64 {
+        self.clean.rejected.saturating_add(self.load.refused)
+    }
+
+    /// Whether more was set aside than the pipeline allows.
     pub fn over_limit(&self) -> bool {
-        self.reject_limit.exceeded_by(self.clean.rejected, self.clean.records_in)
+        self.reject_limit.exceeded_by(self.set_aside(), self.clean.records_in)
     }
 
     pub fn is_well(&self) -> bool {
@@ -85,12 +121,18 @@ impl ResourceReport {
         if let Some(error) = &self.error {
             object.insert("error".into(), json!(error));
         }
+        if !self.notices.is_empty() {
+            object.insert("notices".into(), json!(self.notices));
+        }
         if !self.problems.is_empty() {
             let problems = self
                 .problems
                 .iter()
                 .map(|problem| json!({"object": problem.object, "error": problem.message}));
             object.insert("failed".into(), problems.collect());
+        }
+        if !self.reasons.is_empty() {
+            object.insert("reasons".into(), json!(self.reasons));
         }
         Value::Object(object)
     }

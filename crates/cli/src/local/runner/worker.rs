@@ -24,6 +24,8 @@ pub struct Problem {
     pub object: String,
     pub raw: Option<RawKey>,
     pub message: String,
+    /// Nothing failed, but the documents of its `replace` run are not what readers see.
+    pub not_shown: bool,
 }
 
 /// The problems of a run, as they are found.
@@ -119,16 +121,6 @@ impl Workers {
     /// A complete `replace` run that must not be shown has failed, though each of its objects was loaded.
     fn look_at(&self, replacement: Option<Replacement>, raw: &RawKey) {
         let Some(Replacement::Refused(refused)) = replacement else { return };
-        let why = match refused {
-            Refused::RejectsOverLimit { rejected, records_in } => {
-                format!(
-                    "{} of {} were rejected or refused, more than `reject_limit` allows",
-                    count(rejected),
-                    counted(records_in, "record")
-                )
-            }
-            Refused::Empty => "the run brought no document, and `allow_empty` is not set".to_owned(),
-        };
         let marker = RawKey {
             part: Part::End,
             ..raw.clone()
@@ -136,7 +128,8 @@ impl Workers {
         self.problems.add(Problem {
             object: marker.key().to_string(),
             raw: Some(marker),
-            message: format!("{why}: the documents of the run before stay"),
+            message: format!("{}: the documents of the run before stay", why_refused(refused)),
+            not_shown: true,
         });
     }
 
@@ -145,7 +138,19 @@ impl Workers {
             object: key.to_string(),
             raw: raw.cloned(),
             message: chain(error),
+            not_shown: false,
         });
+    }
+}
+
+/// Why a complete `replace` run is not shown, in words.
+pub fn why_refused(refused: Refused) -> String {
+    match refused {
+        Refused::RejectsOverLimit { rejected, records_in } => {
+            let (rejected, records) = (count(rejected), counted(records_in, "record"));
+            format!("{rejected} of {records} were rejected or refused, more than `reject_limit` allows")
+        }
+        Refused::Empty => "the run brought no document, and `allow_empty` is not set".to_owned(),
     }
 }
 
