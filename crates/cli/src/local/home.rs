@@ -4,7 +4,6 @@ use documents::{DocumentsError, SqliteDocuments};
 use lake::{Definitions, DirectoryStore, Store, StoreError};
 use ledger::{Ledger, LedgerError, SqliteLedger};
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -27,8 +26,6 @@ pub struct Home {
 pub enum HomeError {
     #[error("there is nothing at {0} yet: no pipeline has run there")]
     Nothing(PathBuf),
-    #[error("could not make the folder {path}")]
-    Folder { path: PathBuf, source: io::Error },
     #[error("could not open the lake in {path}")]
     Lake { path: PathBuf, source: StoreError },
     #[error("could not open the ledger in {path}")]
@@ -50,10 +47,7 @@ impl Home {
     /// Opens a home, and makes it where there is none.
     pub fn create(folder: &Path) -> Result<Home, HomeError> {
         let path = folder.to_owned();
-        fs::create_dir_all(folder).map_err(|source| HomeError::Folder {
-            path: path.clone(),
-            source,
-        })?;
+        // The lake first: it makes the folders above it durably, and a home without its lake is none.
         let lake = DirectoryStore::open(folder.join("lake")).map_err(|source| HomeError::Lake {
             path: path.clone(),
             source,
