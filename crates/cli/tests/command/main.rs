@@ -5,6 +5,7 @@ mod collections;
 mod help;
 mod lake;
 mod look;
+mod put_back;
 mod replaced;
 mod set_aside;
 mod terminal;

@@ -1,11 +1,13 @@
 //! Plays S3, EventBridge and SQS in one process: `extract` writes, the lake announces, `clean` and `load` take up what is announced.
 
+mod definition;
 mod extractor;
 mod generations;
 mod replay;
 mod report;
 mod worker;
 
+pub use definition::Published;
 pub use replay::ReplayReport;
 pub use report::{Extracted, ResourceReport, Skipped};
 pub use worker::{Problem, Problems, Workers, why_refused};
@@ -73,6 +75,8 @@ pub enum RunnerError {
     CollectionKey { collection: Name, kept: String, now: String },
     #[error("could not publish the pipeline file")]
     Definition(#[from] DefinitionError),
+    #[error("the file of `{pipeline}` was put back to an older text too often: change a comment in it")]
+    TooManyReturns { pipeline: Name },
     #[error("the ledger failed")]
     Ledger(#[from] LedgerError),
     #[error("the lake failed")]
@@ -110,7 +114,11 @@ impl Runner {
     pub async fn run(&self, request: &Request) -> Result<Vec<ResourceReport>, RunnerError> {
         let resources = chosen(&request.checked, request.resource.as_ref())?;
         self.claim(&request.checked, &resources).await?;
-        let generation = self.publish(&request.checked, &request.text).await?;
+        let Published { checked, generation } = self.publish(&request.checked, &request.text).await?;
+        let request = &Request {
+            checked,
+            ..request.clone()
+        };
         let queues = Queues::default();
         let store: Arc<dyn Store> = Arc::new(AnnouncingStore::new(self.home.store.clone(), queues.clone()));
         let workers = self.workers(store.clone());
@@ -168,14 +176,6 @@ impl Runner {
             }
         }
         Ok(())
-    }
-
-    /// Makes the file the pipeline's newest definition; returns its generation.
-    pub async fn publish(&self, checked: &Arc<Checked>, text: &str) -> Result<u32, RunnerError> {
-        self.recover_generations(&checked.pipeline.pipeline).await?;
-        self.home.definitions.publish(checked.clone(), text).await?;
-        let hash = checked.hash.as_str();
-        Ok(self.home.ledger.apply_definition(&checked.pipeline.pipeline, hash).await?)
     }
 
     /// `clean` and `load` over this store.

@@ -1,6 +1,6 @@
 //! Replay: `clean` and `load` again from `raw/`, under the pipeline file as it is now. The source is not asked.
 
-use super::{ResourceReport, Runner, RunnerError, Workers, clean_key};
+use super::{Published, ResourceReport, Runner, RunnerError, Workers, clean_key};
 use crate::local::{Found, objects::Keys, set_aside::SetAside};
 use jiff::civil::Date;
 use lake::RawKey;
@@ -33,11 +33,12 @@ impl Runner {
     pub async fn replay(&self, found: &Found, only: Option<&Name>, since: Option<Date>) -> Result<Vec<ReplayReport>, RunnerError> {
         let resources = super::chosen(&found.checked, only)?;
         self.claim(&found.checked, &resources).await?;
+        let Published { checked, generation } = self.publish(&found.checked, &found.text).await?;
         let replay = Replay {
             runner: self,
             workers: self.workers(self.home.store.clone()),
-            checked: &found.checked,
-            generation: self.publish(&found.checked, &found.text).await?,
+            checked: &checked,
+            generation,
             since,
         };
         let mut reports = Vec::with_capacity(resources.len());
