@@ -27,8 +27,14 @@ pub struct Decoder {
 enum Kind {
     Identity,
     Gzip(Box<flate2::write::MultiGzDecoder<Vec<u8>>>),
-    Brotli(Box<brotli::DecompressorWriter<Room>>),
-    Zstd { decoder: ZstdDecoder<'static>, ended: bool },
+    Brotli {
+        decoder: Box<brotli::DecompressorWriter<Room>>,
+        begun: bool,
+    },
+    Zstd {
+        decoder: ZstdDecoder<'static>,
+        ended: bool,
+    },
 }
 
 /// Where brotli's decoder writes: full after a given number of bytes, since it takes all of its input in one step.
@@ -81,7 +87,10 @@ impl Decoder {
         let kind = match coding {
             Coding::Identity => Kind::Identity,
             Coding::Gzip => Kind::Gzip(Box::new(flate2::write::MultiGzDecoder::new(Vec::new()))),
-            Coding::Brotli => Kind::Brotli(Box::new(brotli::DecompressorWriter::new(Room::default(), 16 << 10))),
+            Coding::Brotli => Kind::Brotli {
+                decoder: Box::new(brotli::DecompressorWriter::new(Room::default(), 16 << 10)),
+                begun: false,
+            },
             Coding::Zstd => {
                 let mut decoder = ZstdDecoder::new()?;
                 decoder.set_parameter(DParameter::WindowLogMax(window_log_max))?;
@@ -110,7 +119,14 @@ impl Decoder {
                     taken => taken,
                 }
             }
-            Kind::Brotli(decoder) => {
+            Kind::Brotli { decoder, begun } => {
+                if let Some(first) = input.first().filter(|_| !*begun) {
+                    // Not the brotli of RFC 7932, but its "large window" kind: a few bytes of it make the decoder take 1 GB.
+                    if first & 0x7f == 0x11 {
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, "a brotli window of more than 16 MB"));
+                    }
+                    *begun = true;
+                }
                 let room = decoder.get_mut();
                 room.bytes_max = bytes_max;
                 std::mem::swap(&mut room.bytes, output);
@@ -139,7 +155,7 @@ impl Decoder {
                 std::mem::swap(decoder.get_mut(), output);
                 end
             }
-            Kind::Brotli(decoder) => {
+            Kind::Brotli { decoder, .. } => {
                 let room = decoder.get_mut();
                 room.bytes_max = bytes_max;
                 std::mem::swap(&mut room.bytes, output);
@@ -278,5 +294,15 @@ mod tests {
         let packed = encoder.finish().unwrap();
         let mut decoder = Decoder::new(Coding::Zstd, REPLY_WINDOW_LOG_MAX).unwrap();
         assert!(decoder.step(&packed, &mut Vec::new(), usize::MAX).is_err());
+        // Large-window brotli: 30 bits of window, then a block of three bytes.
+        let large = [0x11, 0x1e, 0x02, 0x00, 0x10, b'a', b'b', b'c', 0x03];
+        for chunk in [1, large.len()] {
+            assert_eq!(
+                decoded(Coding::Brotli, &large, chunk).unwrap_err().kind(),
+                io::ErrorKind::InvalidData
+            );
+        }
+        let error = decoded(Coding::Brotli, &large, 1).unwrap_err();
+        assert!(error.to_string().contains("window"), "{error}");
     }
 }

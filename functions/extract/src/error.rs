@@ -20,11 +20,11 @@ pub enum Error {
     #[error("could not compress a raw object")]
     Compress(#[source] std::io::Error),
     /// The paging state of an object that is to be resumed.
-    #[error("the paging state kept with {key} cannot be read: it was written by another version; the next run starts afresh")]
+    #[error("the paging state kept with {key} cannot be read: another version wrote it, or it is damaged; the next run starts afresh")]
     State {
         key: String,
         #[source]
-        source: Option<serde_json::Error>,
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     #[error("the definition of the run to be resumed cannot be had; the next run starts afresh")]
     Definition(#[source] lake::DefinitionError),

@@ -30,7 +30,7 @@ pub use render::Resolve;
 pub use settings::Settings;
 
 use incremental::Window;
-use lake::{Definitions, RunId, Store};
+use lake::{DefinitionError, Definitions, RunId, Store, StoreError};
 use lease::Keeper;
 use ledger::{Extracted, Holder, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId, Run, RunRecord, RunState, Step};
 use pipeline::{Checked, Name, Resource, Source, WriteDisposition};
@@ -266,6 +266,11 @@ async fn resumable(tick: &Tick, run: &Run, services: &Services, resource: &Resou
             definition,
             resumed: true,
         })),
+        // The definition may well be there: the next tick asks the lake again.
+        Err(DefinitionError::Store {
+            source: source @ StoreError::Io { .. },
+            ..
+        }) => Err(Error::Store(source)),
         Err(source) => {
             let message = Error::Definition(source).chain();
             services

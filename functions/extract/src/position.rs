@@ -30,15 +30,24 @@ pub enum Position {
     Start,
     /// A page of an API.
     Page(paging::State),
-    /// A file (a hash of its name, as names may be long) from this byte on, after decompression.
+    /// A file (a hash of its name, as names may be long) from this place on.
     File {
         file: String,
-        offset: u64,
+        mark: Mark,
     },
     /// All was read.
     Done,
     /// The source failed after what was kept, and nobody has recorded it yet.
     Failed(String),
+}
+
+/// A place in a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// How many bytes stand before it, after decompression.
+    pub offset: u64,
+    /// A hash of these bytes, by which who goes on here knows that it is the same file still. Without meaning at the start.
+    pub hash: u64,
 }
 
 impl Position {

@@ -6,7 +6,7 @@ use crate::position::{Position, Progress};
 use crate::settings::Settings;
 use crate::skim::Skimmed;
 use lake::zst::LINE_BYTES_MAX;
-use lake::{BodyForm, CaptureHead, Compressor, Key, Part, RawKey, RawMetadata, Store, Written, ZSTD_LEVEL, write_capture};
+use lake::{BodyForm, CaptureHead, Compressor, Key, Part, RawKey, RawMetadata, Store, StoreError, Written, ZSTD_LEVEL, write_capture};
 use ledger::{Ledger, ResourceId, Run, RunRecord, Step};
 use std::sync::Arc;
 
@@ -176,7 +176,9 @@ impl<'a> RawWriter<'a> {
             .await?;
         self.run.reached(Step::IntentRecorded)?;
         // Whoever put it before counted the same parts.
-        self.store.put_new(&raw.key(), &metadata.to_metadata(), empty).await?;
+        self.keeper
+            .during(self.store.put_new(&raw.key(), &metadata.to_metadata(), empty))
+            .await??;
         self.run.reached(Step::MarkerPut)?;
         Ok(())
     }
@@ -184,7 +186,7 @@ impl<'a> RawWriter<'a> {
     fn metadata(&self, captures: u64, bytes: u64, at_ms: i64) -> Result<RawMetadata, Error> {
         let state = serde_json::to_string(&self.progress).map_err(|source| Error::State {
             key: self.record.id.to_string(),
-            source: Some(source),
+            source: Some(source.into()),
         })?;
         Ok(RawMetadata {
             definition: self.record.definition.clone(),
@@ -199,16 +201,21 @@ impl<'a> RawWriter<'a> {
 
     /// The progress kept with an object; `None` when there is no such object.
     async fn stored(&self, key: &Key) -> Result<Option<Progress>, Error> {
-        let Some(metadata) = self.store.head(key).await? else {
-            return Ok(None);
-        };
-        let state = RawMetadata::from_metadata(key, &metadata)?.state;
         let fail = |source| Error::State {
             key: key.to_string(),
             source,
         };
+        // The lake is well, but what is kept there will never be read: the run must end, or every later one would stop here.
+        let failed = |error| match error {
+            damaged @ StoreError::Damaged { .. } => fail(Some(damaged.into())),
+            other => Error::Store(other),
+        };
+        let Some(metadata) = self.store.head(key).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        let state = RawMetadata::from_metadata(key, &metadata).map_err(failed)?.state;
         let state = state.ok_or_else(|| fail(None))?;
-        serde_json::from_str(&state).map(Some).map_err(|source| fail(Some(source)))
+        serde_json::from_str(&state).map(Some).map_err(|source| fail(Some(source.into())))
     }
 
     fn raw_key(&self, part: Part) -> RawKey {

@@ -26,8 +26,13 @@ pub enum Refusal {
     Secret,
     #[error("an address that is neither http nor https")]
     Scheme,
-    #[error("a redirect from https to http of a request that carries credentials")]
+    #[error("an address with http, named by one with https, of a source that is asked with credentials or headers")]
     Downgrade,
+    /// Another host must not choose what is asked in our name.
+    #[error(
+        "a next page at the source itself, named by a reply from another scheme, host or port: it would be asked for with the credentials or headers; set `base_url` to where the replies come from"
+    )]
+    Foreign,
     /// Server-side request forgery: a reply must not send us into the network that we run in.
     #[error("an address that is not public, and not the one that `base_url` names")]
     NotPublic,
@@ -41,7 +46,7 @@ pub fn follow(home: &Url, from: &Hop, location: Option<&str>, hops: u32) -> Resu
     }
     let mut url = location.and_then(|l| from.url.join(l).ok()).ok_or(Refusal::NoLocation)?;
     url.set_fragment(None);
-    if from.credentials && from.url.scheme() == "https" && url.scheme() == "http" {
+    if from.credentials && is_downgrade(&from.url, &url) {
         return Err(Refusal::Downgrade);
     }
     allowed(home, &url)?;
@@ -49,6 +54,33 @@ pub fn follow(home: &Url, from: &Hop, location: Option<&str>, hops: u32) -> Resu
         credentials: from.credentials && url.origin() == home.origin(),
         url,
     })
+}
+
+/// The address of a next page that `reply` (where the reply came from) names as `reference`. One with http at the host that was just asked
+/// with https is asked there with https too: behind a proxy that ends TLS, a source knows no better.
+pub fn next_page(reply: &Url, reference: &str) -> Result<Url, Refusal> {
+    let mut url = reply.join(reference).map_err(|_| Refusal::NoLocation)?;
+    let same_port = url.port().is_none() || url.port() == reply.port_or_known_default();
+    if is_downgrade(reply, &url) && url.host() == reply.host() && same_port {
+        let raised = url.set_scheme("https").and_then(|()| url.set_port(reply.port()));
+        raised.map_err(|()| Refusal::Scheme)?;
+    }
+    Ok(url)
+}
+
+/// Whether a next page may be asked for at `url`, as `reply` says. `private` is whether anything of the pipeline's goes with requests to `home`.
+pub fn next_allowed(home: &Url, reply: &Url, url: &Url, private: bool) -> Result<(), Refusal> {
+    if private && is_downgrade(reply, url) {
+        return Err(Refusal::Downgrade);
+    }
+    if private && url.origin() == home.origin() && reply.origin() != home.origin() {
+        return Err(Refusal::Foreign);
+    }
+    allowed(home, url)
+}
+
+fn is_downgrade(from: &Url, to: &Url) -> bool {
+    from.scheme() == "https" && to.scheme() == "http"
 }
 
 /// Whether a URL may be asked at all. A name is checked when it is resolved.
@@ -119,6 +151,47 @@ mod tests {
             (here, "https://", Err(Refusal::NoLocation)),
         ] {
             assert_eq!(check(home, from, location), expected, "{location}");
+        }
+    }
+
+    #[test]
+    fn next_pages() {
+        let home = "https://api.example.org/v1/";
+        let other = "https://cdn.example.org/a";
+        let to = |url: &str| Ok(url.to_owned());
+        for (reply, reference, public, private) in [
+            (home, "/v1/?p=2", to("https://api.example.org/v1/?p=2"), None),
+            (home, "http://api.example.org/v1/?p=2", to("https://api.example.org/v1/?p=2"), None),
+            (home, "http://api.example.org:443/", to("https://api.example.org/"), None),
+            (
+                home,
+                "http://api.example.org:8080/",
+                to("http://api.example.org:8080/"),
+                Some(Refusal::Downgrade),
+            ),
+            (home, "http://other.example/", to("http://other.example/"), Some(Refusal::Downgrade)),
+            (home, "https://cdn.example.org/b", to("https://cdn.example.org/b"), None),
+            (other, "/b", to("https://cdn.example.org/b"), None),
+            (
+                other,
+                "https://api.example.org/v1/admin",
+                to("https://api.example.org/v1/admin"),
+                Some(Refusal::Foreign),
+            ),
+            ("https://h:8443/a", "http://h/b", to("https://h:8443/b"), None),
+            ("https://h:8443/a", "http://h:8443/b", to("https://h:8443/b"), None),
+            ("http://h/a", "http://h/b", to("http://h/b"), None),
+            (home, "https://127.0.0.1/", Err(Refusal::NotPublic), None),
+            (home, "file:///etc/passwd", Err(Refusal::Scheme), None),
+            (home, "http://", Err(Refusal::NoLocation), None),
+        ] {
+            let (home, reply) = (url(home), url(reply));
+            let next = |private| {
+                let next = next_page(&reply, reference)?;
+                next_allowed(&home, &reply, &next, private).map(|()| next.to_string())
+            };
+            assert_eq!(next(false), public, "{reference}");
+            assert_eq!(next(true), private.map_or(public, Err), "{reference}");
         }
     }
 

@@ -9,6 +9,10 @@ use std::sync::Arc;
 /// Gives the value of `${env:…}` or `${secret:…}`, or says why there is none.
 pub type Resolve = Arc<dyn Fn(&Variable) -> Result<SecretString, String> + Send + Sync>;
 
+/// A shorter value of `${env:…}` is taken for a setting (`100`, `eu`, `2024`): it would be found, and refused, in addresses that have nothing
+/// to do with it.
+const ENV_SECRET_BYTES_MIN: usize = 8;
+
 /// The values of a run's variables.
 pub struct Renderer {
     resolve: Resolve,
@@ -36,6 +40,15 @@ impl Renderer {
 
     /// `place` names the template in the pipeline file.
     pub fn render(&mut self, template: &Template, place: &str) -> Result<Rendered, Error> {
+        self.render_with(template, place, ENV_SECRET_BYTES_MIN)
+    }
+
+    /// A template that proves who asks: whatever its variables hold is a secret, however short.
+    pub fn render_credential(&mut self, template: &Template, place: &str) -> Result<Rendered, Error> {
+        self.render_with(template, place, 0)
+    }
+
+    fn render_with(&mut self, template: &Template, place: &str, env_bytes_min: usize) -> Result<Rendered, Error> {
         let mut secret = false;
         let text = template.render(|variable| match variable {
             Variable::Env(_) | Variable::Secret { .. } => {
@@ -44,8 +57,11 @@ impl Renderer {
                     problem,
                 })?;
                 secret = true;
-                self.secrets.push(value.expose_secret().to_owned());
-                Ok(value.expose_secret().to_owned())
+                let value = value.expose_secret().to_owned();
+                if matches!(variable, Variable::Secret { .. }) || value.len() >= env_bytes_min {
+                    self.secrets.push(value.clone());
+                }
+                Ok(value)
             }
             Variable::IncrementalStart => Ok(self.window.start.clone()),
             Variable::IncrementalEnd => self.window.end.clone().ok_or_else(|| Error::Setup {

@@ -58,7 +58,7 @@ impl Sent {
 
     fn authenticate(&mut self, renderer: &mut Renderer, auth: &Auth) -> Result<(), Error> {
         let mut secret = |template: &Template, place: &str| -> Result<SecretString, Error> {
-            let text = renderer.render(template, place)?.text;
+            let text = renderer.render_credential(template, place)?.text;
             if HeaderValue::from_str(&text).is_err() {
                 return Err(setup(
                     place,

@@ -5,7 +5,7 @@ use crate::http::{Client, Names, Parts, Reply};
 use crate::paging::{self, Mark, PageFacts, PagingError};
 use crate::position::Position;
 use crate::raw::RawWriter;
-use crate::redirect::Refusal;
+use crate::redirect::{self, Refusal};
 use crate::render::Renderer;
 use crate::request::{self, Sent};
 use crate::skim::{Plan, Skimmed, Wrong, path_shown};
@@ -248,10 +248,14 @@ impl<'a> Pages<'a> {
 
     /// The address of a next page as it is kept: without a secret.
     fn kept(&self, reply: &Reply, reference: &str) -> Result<paging::Address, Error> {
-        let url = reply.url.join(reference).map_err(|_| self.refused(Refusal::NoLocation))?;
-        crate::redirect::allowed(&self.base, &url).map_err(|refusal| self.refused(refusal))?;
         let redactor = self.client.redactor();
+        let url = redirect::next_page(&reply.url, reference).map_err(|refusal| self.refused(refusal))?;
         let kept = request::kept_address(&self.bases, redactor, url);
+        // What will be asked, which is elsewhere when another address stands in the place of the pipeline's.
+        request::whole_address(&self.base, &kept)
+            .ok_or(Refusal::NoLocation)
+            .and_then(|asked| redirect::next_allowed(&self.base, &reply.url, &asked, self.client.is_private()))
+            .map_err(|refusal| self.refused(refusal))?;
         let text = match &kept {
             paging::Address::Below(text) | paging::Address::Whole(text) => text,
         };

@@ -2,11 +2,14 @@
 
 mod csv;
 mod json;
+mod prefix;
 
+use crate::position::Mark;
 use crate::settings::Settings;
 use csv::CsvScan;
 use json::JsonSplit;
 use pipeline::FileFormat;
+use prefix::Prefix;
 use std::ops::Range;
 
 /// Something that can't be cut.
@@ -20,6 +23,10 @@ pub enum Fault {
         "at byte {offset}: expected {expected}, as the document is larger than `reply_size_max` and its records are cut out of it one by one"
     )]
     Json { offset: u64, expected: &'static str },
+    #[error("it is empty; expected a JSON document")]
+    EmptyJson,
+    #[error("it has changed while it was read; the next run starts afresh")]
+    Changed,
 }
 
 /// One capture of a file.
@@ -54,6 +61,7 @@ pub struct Cutter {
     base: u64,
     /// What stands before this byte was captured by an earlier worker.
     from: u64,
+    prefix: Prefix,
 }
 
 enum Format {
@@ -70,15 +78,15 @@ enum Format {
 }
 
 impl Cutter {
-    /// `from`: the byte at which to go on; a document larger than `whole_bytes_max` is split.
-    pub fn new(format: &FileFormat, settings: &Settings, whole_bytes_max: u64, from: u64) -> Cutter {
+    /// `from`: the place at which to go on; a document larger than `whole_bytes_max` is split.
+    pub fn new(format: &FileFormat, settings: &Settings, whole_bytes_max: u64, from: Mark) -> Cutter {
         let format = match format {
             FileFormat::Ndjson(_) => Format::Lines { scanned: 0 },
             FileFormat::Csv(csv) => Format::Csv(CsvScan::new(csv)),
             FileFormat::Json(json) => {
-                let split = JsonSplit::new(json.data_selector.as_ref(), from);
+                let split = JsonSplit::new(json.data_selector.as_ref(), from.offset);
                 let bytes_max = usize::try_from(whole_bytes_max).unwrap_or(usize::MAX);
-                if from > 0 {
+                if from.offset > 0 {
                     Format::Split(split)
                 } else {
                     Format::Whole { bytes_max, split }
@@ -90,13 +98,17 @@ impl Cutter {
             piece_bytes: settings.piece_bytes,
             record_bytes_max: settings.record_bytes_max,
             base: 0,
-            from,
+            from: from.offset,
+            prefix: Prefix::new(from),
         }
     }
 
     /// The next capture in `bytes`, or nothing as long as more bytes are needed. What was captured before is taken off their front.
     pub fn next(&mut self, bytes: &mut Vec<u8>, at_end: bool) -> Result<Option<Cut>, Fault> {
         if let Format::Whole { bytes_max, split } = &self.format {
+            if bytes.is_empty() && at_end && self.base == 0 {
+                return Err(Fault::EmptyJson);
+            }
             if bytes.len() <= *bytes_max {
                 return Ok((at_end && !bytes.is_empty()).then(|| Cut {
                     body: 0..bytes.len(),
@@ -109,7 +121,11 @@ impl Cutter {
             self.format = Format::Split(split.clone());
         }
         if let Format::Split(split) = &mut self.format {
-            return split.next(bytes, at_end, self.piece_bytes, self.record_bytes_max);
+            let (read, cut) = split.next(bytes, at_end, self.piece_bytes, self.record_bytes_max)?;
+            self.prefix.take(bytes.get(..read).unwrap_or_default(), split.end());
+            bytes.drain(..read);
+            self.prefix.check(at_end)?;
+            return Ok(cut);
         }
         if let Format::Csv(scan) = &mut self.format {
             scan.start(bytes)?;
@@ -118,6 +134,7 @@ impl Cutter {
             }
         }
         self.skip(bytes);
+        self.prefix.check(at_end)?;
         let end = self.end(bytes, at_end)?;
         let Some(end) = end else { return Ok(None) };
         let header = match &self.format {
@@ -144,6 +161,11 @@ impl Cutter {
         }
     }
 
+    /// The end of the last capture that was taken.
+    pub fn mark(&self) -> Mark {
+        self.prefix.mark()
+    }
+
     /// Takes off what an earlier worker captured.
     fn skip(&mut self, bytes: &mut Vec<u8>) {
         let before = usize::try_from(self.from.saturating_sub(self.base)).unwrap_or(usize::MAX);
@@ -154,8 +176,9 @@ impl Cutter {
         if count == 0 {
             return;
         }
-        bytes.drain(..count);
         self.base += count as u64;
+        self.prefix.take(bytes.get(..count).unwrap_or_default(), self.base);
+        bytes.drain(..count);
         match &mut self.format {
             Format::Lines { scanned } => *scanned = 0,
             Format::Csv(scan) => scan.dropped(count),

@@ -6,7 +6,7 @@ mod stream;
 
 use crate::error::{Error, FetchError};
 use crate::http::Names;
-use crate::position::Position;
+use crate::position::{Mark, Position};
 use crate::raw::RawWriter;
 use crate::render::Renderer;
 use cut::{Cut, Cutter, Fault};
@@ -57,7 +57,7 @@ pub async fn extract(job: Job<'_>, writer: &mut RawWriter<'_>) -> Result<(), Err
     loop {
         position = match position {
             Position::File { .. } if reading.left == 0 => Position::Done,
-            Position::File { file, offset } => reading.read(&file, offset, writer).await?,
+            Position::File { file, mark } => reading.read(&file, mark, writer).await?,
             Position::Done if writer.is_empty() => return Ok(()),
             other if writer.is_empty() => return Err(other.not_of("files")),
             other => writer.close(&other).await?,
@@ -82,14 +82,14 @@ impl Reading<'_> {
         match self.source.files.get(index) {
             Some(listed) => Position::File {
                 file: listed.id(),
-                offset: 0,
+                mark: Mark::default(),
             },
             None => Position::Done,
         }
     }
 
-    /// Reads the file `id` from `offset` on; says where to go on: the next file, or another place of this one.
-    async fn read(&mut self, id: &str, offset: u64, writer: &mut RawWriter<'_>) -> Result<Position, Error> {
+    /// Reads the file `id` from `mark` on; says where to go on: the next file, or another place of this one.
+    async fn read(&mut self, id: &str, mark: Mark, writer: &mut RawWriter<'_>) -> Result<Position, Error> {
         let Some(index) = self.source.files.iter().position(|listed| listed.id() == id) else {
             return Err(Error::Content {
                 file: "the file that the run was cut off in".into(),
@@ -99,7 +99,7 @@ impl Reading<'_> {
         let Some(listed) = self.source.files.get(index).cloned() else {
             return Ok(Position::Done);
         };
-        let (mut reached, before) = (offset, writer.progress.captures);
+        let (mut reached, before) = (mark, writer.progress.captures);
         let broken = match self.pieces(index, &listed, &mut reached, writer).await {
             Ok(Some(elsewhere)) => return Ok(elsewhere),
             Ok(None) => {
@@ -117,7 +117,7 @@ impl Reading<'_> {
         self.pause(&listed, error, writer).await?;
         Ok(Position::File {
             file: id.to_owned(),
-            offset: reached,
+            mark: reached,
         })
     }
 
@@ -137,7 +137,7 @@ impl Reading<'_> {
         &mut self,
         index: usize,
         listed: &Listed,
-        reached: &mut u64,
+        reached: &mut Mark,
         writer: &mut RawWriter<'_>,
     ) -> Result<Option<Position>, Broken> {
         let mut stream = writer
@@ -160,9 +160,9 @@ impl Reading<'_> {
                 let Some(cut) = cutter.next(&mut stream.bytes, !more).map_err(content)? else {
                     break;
                 };
-                *reached = cut.end;
                 self.capture(listed, &stream, &cut, writer)?;
                 cutter.taken(&mut stream.bytes, &cut);
+                *reached = cutter.mark();
                 if self.left == 0 {
                     return Ok(Some(Position::Done));
                 }
@@ -170,7 +170,7 @@ impl Reading<'_> {
                     let here = match cut.piece {
                         Some(_) => Position::File {
                             file: listed.id(),
-                            offset: cut.end,
+                            mark: *reached,
                         },
                         // The whole file.
                         None => self.start_of(index + 1),

@@ -70,6 +70,13 @@ impl Stream {
                 // Nothing was asked for, but a server may compress all the same; a file that is compressed by itself is so only once.
                 match body::coding(&response) {
                     Ok(Coding::Identity) => {}
+                    // Its decoder takes a whole chunk in one step, which may become anything.
+                    Ok(Coding::Brotli) => {
+                        return Err(Error::Content {
+                            file: listed.shown.clone(),
+                            problem: "the server compresses it as br, which was not asked for; expected gzip, zstd or nothing".into(),
+                        });
+                    }
                     Ok(coding) => declared = Some(coding),
                     Err(source) => {
                         let url = listed.shown.clone();

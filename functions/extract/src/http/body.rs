@@ -31,8 +31,10 @@ pub(super) async fn read(response: &mut reqwest::Response, body: &mut Vec<u8>, b
         _ => FetchError::Decode(error),
     };
     let mut decoder = Decoder::new(coding, REPLY_WINDOW_LOG_MAX).map_err(FetchError::Decode)?;
+    let mut begun = false;
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
         let mut input: &[u8] = &chunk;
+        begun |= !input.is_empty();
         while !input.is_empty() {
             let taken = decoder.step(input, body, room).map_err(failed)?;
             input = input.get(taken..).unwrap_or_default();
@@ -41,7 +43,10 @@ pub(super) async fn read(response: &mut reqwest::Response, body: &mut Vec<u8>, b
             }
         }
     }
-    decoder.finish(body, room).map_err(failed)?;
+    // An empty body is not compressed, whatever its header says.
+    if begun {
+        decoder.finish(body, room).map_err(failed)?;
+    }
     if body.len() > room { Err(too_large()) } else { Ok(()) }
 }
 

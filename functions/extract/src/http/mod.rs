@@ -112,6 +112,17 @@ impl Client {
         &self.parts.redactor
     }
 
+    /// Whether anything of the pipeline's goes with the requests to the source: a credential, a header, a parameter with a secret.
+    pub fn is_private(&self) -> bool {
+        let Parts {
+            credential,
+            headers,
+            secret_params,
+            ..
+        } = &self.parts;
+        !matches!(credential, Credential::None) || !headers.is_empty() || !secret_params.is_empty()
+    }
+
     /// Gets a whole reply into `body`, asking again where that may help.
     pub async fn get(&mut self, url: &Url, body: &mut Vec<u8>) -> Result<Reply, Error> {
         let mut attempt = 1;

@@ -19,6 +19,17 @@ fn first(count: usize, answer: Answer) -> impl Fn(usize) -> Option<Answer> + Sen
     move |number| (number < count).then(|| answer.clone())
 }
 
+/// A reply without a body is not compressed, whatever its header says.
+#[tokio::test]
+async fn an_empty_reply_that_is_said_to_be_compressed() {
+    for coding in ["identity", "gzip", "br", "zstd"] {
+        let upstream = Upstream::start(move |_, _| Answer::bytes(Vec::new()).with("content-encoding", coding)).await;
+        let home = Home::new();
+        home.run(&rest(&upstream.url("/"), "", "")).await.unwrap();
+        assert_eq!((home.bodies().await, upstream.asked().len()), (vec![String::new()], 1), "{coding}");
+    }
+}
+
 #[tokio::test]
 async fn sources_that_recover() {
     recovers(first(3, Answer::status(503)), 4, "").await;

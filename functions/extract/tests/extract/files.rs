@@ -3,7 +3,7 @@
 use crate::home::{Home, definition};
 use crate::upstream::{Answer, Upstream};
 use extract::Settings;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 fn small_pieces() -> Home {
     let mut home = Home::new();
@@ -76,10 +76,15 @@ async fn files_that_cannot_be_read() {
         format!("{{\"a\": {{\"b\": \"{}\"}}}}", "x".repeat(500)),
     )
     .unwrap();
+    std::fs::write(home.folder.path().join("empty.json"), "").unwrap();
     for (path, expected) in [
         ("none.csv", "could not open none.csv, looked for from `root`, which is /"),
         ("none*.csv", "no file matches none*.csv, looked for from `root`, which is /"),
         ("cut.csv.gz", "cut.csv.gz cannot be read further: it cannot be decompressed"),
+        (
+            "empty.json",
+            "empty.json cannot be read further: it is empty; expected a JSON document",
+        ),
         (
             "big.json",
             "big.json cannot be read further: at byte 0: expected a list at `data_selector`",
@@ -197,6 +202,46 @@ async fn a_broken_stream_is_taken_up_again() {
     );
     let message = small_pieces().failure(&definition(&source, "file: {path: x.csv}")).await;
     assert!(message.contains("3 requests failed one after another"), "{message}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_another_one_after_the_break() {
+    let old = rows(300).into_bytes();
+    let new = rows(400).replace(" 1\"", " one\"").into_bytes();
+    let upstream = Upstream::start(move |number, _| match number {
+        0 => Answer {
+            cut_at: Some(old.len() / 2),
+            ..Answer::bytes(old.clone())
+        },
+        _ => Answer::bytes(new.clone()),
+    })
+    .await;
+    let source = format!("{{files: {{root: \"{}\", retries: {{backoff: 1ms}}}}}}", upstream.url("/"));
+    let home = small_pieces();
+    let message = home.failure(&definition(&source, "file: {path: x.csv}")).await;
+    assert!(message.contains("x.csv cannot be read further: it has changed"), "{message}");
+    let kept = home.bodies().await.concat();
+    assert!(!kept.is_empty() && rows(300).starts_with(&kept), "what came before is kept");
+}
+
+/// A few bytes of brotli become gigabytes in one step, so files are not read from it.
+#[tokio::test]
+async fn brotli_is_not_for_files() {
+    let mut packed = Vec::new();
+    std::io::copy(
+        &mut std::io::repeat(b'\n').take(8 << 20),
+        &mut brotli::CompressorWriter::new(&mut packed, 4096, 3, 20),
+    )
+    .unwrap();
+    let upstream = Upstream::start(move |_, _| Answer::bytes(packed.clone()).with("content-encoding", "br")).await;
+    let home = Home::new();
+    let source = format!("{{files: {{root: \"{}\"}}}}", upstream.url("/"));
+    let message = home.failure(&definition(&source, "file: {path: x.csv}")).await;
+    assert!(
+        message.contains("the server compresses it as br, which was not asked for"),
+        "{message}"
+    );
+    assert_eq!((home.bodies().await.len(), upstream.asked().len()), (0, 1));
 }
 
 #[tokio::test]

@@ -96,6 +96,7 @@ impl Home {
                 Variable::Secret { name, .. } if name == "two lines" => Ok("s3cret\nline".to_owned().into()),
                 Variable::Secret { name, .. } => Ok(format!("s3cret of {name}/+").into()),
                 Variable::Env(name) if name == "SET" => Ok("env value".to_owned().into()),
+                Variable::Env(name) if name == "SIZE" => Ok("100".to_owned().into()),
                 Variable::Env(name) => Err(format!("the environment has no `{name}`")),
                 _ => Err("not a secret".into()),
             }),

@@ -11,6 +11,7 @@ mod failures;
 mod files;
 mod home;
 mod incremental;
+mod lake_troubles;
 mod paginators;
 mod redirects;
 mod resume;

@@ -4,6 +4,7 @@ use crate::home::{Home, rest};
 use crate::upstream::{Answer, Upstream};
 use extract::Names;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// A source with two names: one that the pipeline names, and one that it is led to. Both are on loopback.
 fn names(table: &[(&str, &str)]) -> Names {
@@ -55,6 +56,32 @@ async fn next_pages_at_another_host_get_no_credentials() {
     Home::new().run(&rest(&upstream.url("/"), AUTH, pages)).await.unwrap();
     assert!(upstream.asked()[0].headers.contains_key("authorization"));
     assert!(!other.asked()[0].headers.contains_key("authorization") && !other.asked()[0].headers.contains_key("x-tenant"));
+}
+
+/// The host that a page was redirected to does not choose what the source is asked with our credentials.
+#[tokio::test]
+async fn another_host_names_no_next_page_at_home() {
+    let pages = "data_selector: data, paginator: {next_url: {next_url_path: next}}";
+    for private in [true, false] {
+        let home = Arc::new(OnceLock::<[String; 2]>::new());
+        let (next, target) = (home.clone(), home.clone());
+        let other = Upstream::start(move |_, _| Answer::json(format!("{{\"data\":[1],\"next\":\"{}\"}}", next.get().unwrap()[0]))).await;
+        let upstream = Upstream::start(move |_, asked| match asked.path.as_str() {
+            "/things" => Answer::redirect(&target.get().unwrap()[1]),
+            _ => Answer::json("{\"data\":[]}"),
+        })
+        .await;
+        home.set([upstream.url("/second"), other.url("/first")]).unwrap();
+        let pipeline = rest(&upstream.url("/"), if private { AUTH } else { "" }, pages);
+        if private {
+            let message = Home::new().failure(&pipeline).await;
+            assert!(message.contains("named by a reply from another scheme, host or port"), "{message}");
+            assert_eq!(upstream.asked().len(), 1);
+        } else {
+            Home::new().run(&pipeline).await.unwrap();
+            assert_eq!(upstream.asked()[1].path, "/second", "nothing of ours goes with it");
+        }
+    }
 }
 
 #[tokio::test]

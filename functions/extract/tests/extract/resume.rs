@@ -132,6 +132,28 @@ async fn files_of_every_kind() {
 }
 
 #[tokio::test]
+async fn a_file_that_changed_since() {
+    let rows = |first: &str| -> String { (0..400).map(|n| format!("{first}{n}\n")).collect() };
+    let home = home();
+    let path = home.folder.path().join("x.csv");
+    let pipeline = definition("{files: {}}", "file: {path: x.csv}");
+    std::fs::write(&path, format!("id\n{}", rows("a"))).unwrap();
+    let (killed, steps) = home.run_until(&pipeline, 10).await;
+    assert!(matches!(killed, Err(Error::Interrupted(_))), "{killed:?}");
+    let before = home.bodies().await;
+    assert!(!before.is_empty(), "{steps:?}");
+    std::fs::write(&path, format!("id\n{}", rows("b"))).unwrap();
+    let message = home.failure(&pipeline).await;
+    assert!(
+        message.contains("it has changed while it was read; the next run starts afresh"),
+        "{message}"
+    );
+    assert_eq!(home.bodies().await, before);
+    let outcome = home.run(&pipeline).await.unwrap();
+    assert!(matches!(outcome, Outcome::Extracted { resumed: false, .. }));
+}
+
+#[tokio::test]
 async fn a_moved_source_and_an_edited_pipeline() {
     let first = source().await;
     let second = source().await;

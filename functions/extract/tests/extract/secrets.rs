@@ -72,17 +72,43 @@ async fn no_secret_is_kept_or_shown() {
 
 #[tokio::test]
 async fn a_secret_that_cannot_be_taken_out_of_an_address() {
-    let upstream = Upstream::start(|_, _| Answer::json("{\"data\":[1],\"next\":\"/x/s3cret%20of%20k%2F%2B/2\"}")).await;
     let source = "auth: {bearer: {token: \"${secret:k}\"}}";
+    let pages = "data_selector: data, paginator: {next_url: {next_url_path: next}}";
+    for next in ["/x/s3cret%20of%20k%2F%2B/2", "/x/s3cret of k/+/2", "/x?q=s3cret+of%20k/%2b"] {
+        let upstream = Upstream::start(move |_, _| Answer::json(format!("{{\"data\":[1],\"next\":\"{next}\"}}"))).await;
+        let message = Home::new().failure(&rest(&upstream.url("/"), source, pages)).await;
+        assert!(message.contains("holds a secret") && !message.contains("s3cret"), "{message}");
+    }
+}
+
+/// A setting that happens to stand in the next address is no secret; what proves who asks is one, however short.
+#[tokio::test]
+async fn short_values_of_the_environment() {
+    let upstream = Upstream::start(|number, asked| {
+        assert_eq!(asked.query["limit"], "100");
+        match number {
+            0 => Answer::json("{\"data\":[1],\"next\":\"/things?offset=100&limit=100\"}"),
+            _ => {
+                assert_eq!(asked.query["offset"], "100");
+                Answer::json("{\"data\":[]}")
+            }
+        }
+    })
+    .await;
+    let pages = "data_selector: data, paginator: {next_url: {next_url_path: next}}";
     let home = Home::new();
-    let message = home
-        .failure(&rest(
-            &upstream.url("/"),
-            source,
-            "data_selector: data, paginator: {next_url: {next_url_path: next}}",
-        ))
-        .await;
-    assert!(message.contains("holds a secret") && !message.contains("s3cret"), "{message}");
+    home.run(&rest(&upstream.url("/"), "params: {limit: \"${env:SIZE}\"}", pages))
+        .await
+        .unwrap();
+    assert!(home.captures().await[1].url.ends_with("/things?offset=100"));
+    for source in [
+        "params: {limit: \"${env:SIZE}\"}, auth: {bearer: {token: \"${env:SIZE}\"}}",
+        "params: {limit: \"${env:SIZE}\"}, auth: {api_key: {name: k, value: \"${env:SIZE}\", location: query}}",
+    ] {
+        let upstream = Upstream::start(|_, _| Answer::json("{\"data\":[1],\"next\":\"/things?offset=100\"}")).await;
+        let message = Home::new().failure(&rest(&upstream.url("/"), source, pages)).await;
+        assert!(message.contains("holds a secret"), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use pipeline::Csv;
 
 /// The longest header.
 pub(super) const HEADER_BYTES_MAX: usize = 1 << 20;
-const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Finds the ends of records in bytes that come in piece by piece.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Only as much is checked as is needed to find the items; whether an item is JSON is found out when it is written and when it is cleaned.
 
+use super::csv::BOM;
 use super::{Cut, Fault, PieceOf};
 use pipeline::{Path, Step};
 
@@ -15,6 +16,8 @@ pub(super) struct JsonSplit {
     /// The byte of the file reached.
     offset: u64,
     expects: Expects,
+    /// Whether the list was there, or `null` in its place: else the selector is wrong, which must not pass for an empty list.
+    found: bool,
     /// The containers on the way that are open, the list itself last.
     open: Vec<Level>,
     value: Value,
@@ -109,6 +112,7 @@ impl JsonSplit {
             from,
             offset: 0,
             expects: Expects::Value { or_end: false },
+            found: false,
             open: Vec::new(),
             value: Value::default(),
             made: Vec::new(),
@@ -119,10 +123,10 @@ impl JsonSplit {
         }
     }
 
-    /// Reads `bytes` until a piece is long enough, and takes off what was read.
-    pub fn next(&mut self, bytes: &mut Vec<u8>, at_end: bool, piece_bytes: usize, record_bytes_max: usize) -> Result<Option<Cut>, Fault> {
+    /// Reads `bytes` until a piece is long enough; says how many were read.
+    pub fn next(&mut self, bytes: &[u8], at_end: bool, piece_bytes: usize, record_bytes_max: usize) -> Result<(usize, Option<Cut>), Fault> {
         let mut read = 0;
-        for byte in bytes.iter() {
+        for byte in bytes {
             self.byte(*byte)?;
             read += 1;
             self.offset += 1;
@@ -136,16 +140,23 @@ impl JsonSplit {
                 });
             }
         }
-        bytes.drain(..read);
         let full = self.whole >= piece_bytes;
-        let last = at_end && bytes.is_empty();
+        let last = at_end && read == bytes.len();
         if self.records > 0 && (full || last) {
-            return Ok(Some(self.piece()));
+            return Ok((read, Some(self.piece())));
         }
         if last && !self.is_complete() {
             return Err(self.fault("more: the document is cut short"));
         }
-        Ok(None)
+        if last && !self.found {
+            return Err(self.fault("a list at `data_selector`"));
+        }
+        Ok((read, None))
+    }
+
+    /// The byte of the file after the last whole item that was copied.
+    pub fn end(&self) -> u64 {
+        self.end
     }
 
     fn is_complete(&self) -> bool {
@@ -238,6 +249,9 @@ impl JsonSplit {
             return Err(self.fault("a `data_selector` with one list"));
         };
         let depth = self.open.len();
+        if depth == 0 && BOM.get(usize::try_from(self.offset).unwrap_or(usize::MAX)) == Some(&byte) {
+            return Ok(());
+        }
         let on_way = self.open.last().is_none_or(|level| level.on_way);
         if depth > way.len() {
             // An item of the list.
@@ -254,6 +268,7 @@ impl JsonSplit {
             }
             return self.begin(byte, copied);
         }
+        self.found |= on_way && depth == way.len();
         let opens = match (on_way, way.get(depth), byte) {
             (true, None, b'[') => Some(Level {
                 object: false,

@@ -4,6 +4,7 @@
 use super::*;
 use pipeline::{Csv, JsonFile, Ndjson, Path};
 use proptest::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
 
 fn settings(piece_bytes: usize) -> Settings {
     Settings {
@@ -16,7 +17,16 @@ fn settings(piece_bytes: usize) -> Settings {
 /// A capture: its body, the byte after it, the byte it starts at, its header.
 type Made = (String, u64, Option<u64>, Option<String>);
 
+fn mark(text: &[u8], offset: u64) -> Mark {
+    let hash = xxh3_64(&text[..offset as usize]);
+    Mark { offset, hash }
+}
+
 fn cuts(format: &FileFormat, text: &[u8], chunk: usize, piece: usize, whole: u64, from: u64) -> Result<Vec<Made>, Fault> {
+    cuts_from(format, text, chunk, piece, whole, mark(text, from))
+}
+
+fn cuts_from(format: &FileFormat, text: &[u8], chunk: usize, piece: usize, whole: u64, from: Mark) -> Result<Vec<Made>, Fault> {
     let (mut cutter, mut bytes, mut made) = (Cutter::new(format, &settings(piece), whole, from), Vec::new(), Vec::new());
     let chunks: Vec<&[u8]> = text.chunks(chunk).collect();
     for step in 0..=chunks.len() {
@@ -26,6 +36,7 @@ fn cuts(format: &FileFormat, text: &[u8], chunk: usize, piece: usize, whole: u64
             let (offset, header) = cut.piece.clone().map(|piece| (piece.offset, piece.header)).unzip();
             made.push((String::from_utf8(body).unwrap(), cut.end, offset, header.flatten()));
             cutter.taken(&mut bytes, &cut);
+            assert_eq!(cutter.mark(), mark(text, cut.end));
         }
     }
     Ok(made)
@@ -98,8 +109,12 @@ fn json_documents() {
     );
     assert_eq!(bodies("x[0][*]", text, 1).unwrap(), ["[9]"]);
     assert_eq!(bodies("x[2].a[*]", text, 1).unwrap(), ["[8]"]);
-    assert_eq!(bodies("none[*]", text, 1).unwrap(), Vec::<String>::new());
     assert_eq!(bodies("$", "[1 ,2]", 1).unwrap(), ["[1]", "[2]"]);
+    assert_eq!(bodies("a[*]", "\u{feff}{\"a\": [1]}", 1).unwrap(), ["[1]"]);
+    assert_eq!(bodies("$", "\u{feff}[1 ,2]", 1).unwrap(), ["[1]", "[2]"]);
+    for none in [r#"{"a": []}"#, r#"{"a": null}"#] {
+        assert_eq!(bodies("a[*]", none, 1).unwrap(), Vec::<String>::new());
+    }
     for (selector, text) in [
         ("a[*]", r#"{"a": {"b": 1}}"#),
         ("a[*]", r#"{"a": [1, 2"#),
@@ -111,6 +126,54 @@ fn json_documents() {
         ("a[*].b[*]", r#"{"a": [1]}"#),
     ] {
         assert!(matches!(bodies(selector, text, 1000), Err(Fault::Json { .. })), "{selector} {text}");
+    }
+    assert_eq!(cuts(&json("a[*]"), b"", 1, 1, 100, 0), Err(Fault::EmptyJson));
+}
+
+/// A selector that leads nowhere is a fault, never a file without records.
+#[test]
+fn a_list_that_is_not_there() {
+    for (selector, text) in [
+        ("none[*]", r#"{"a": [1]}"#),
+        ("a[*]", r#"{"A": [1]}"#),
+        ("a[*]", r#"{"b": {"a": [1]}}"#),
+        ("a.b[*]", r#"{"a": null}"#),
+        ("a.b[*]", r#"{"a": [{"b": [1]}]}"#),
+        ("a[1][*]", r#"{"a": [[1]]}"#),
+        ("a[*]", r#"["a", [1]]"#),
+        ("a[*]", r#""a""#),
+    ] {
+        let fault = cuts(&json(selector), text.as_bytes(), 3, 1, 2, 0).unwrap_err();
+        let expected = Fault::Json {
+            offset: text.len() as u64,
+            expected: "a list at `data_selector`",
+        };
+        assert_eq!(fault, expected, "{selector} {text}");
+    }
+}
+
+#[test]
+fn another_file_in_the_place_of_the_one_that_was_begun() {
+    let items = r#"{"data": [1, 22, 333, 4444], "end": {}}"#;
+    for (format, old, new, shorter) in [
+        (csv(true), "a\n1\n2\n3\n", "a\n7\n2\n3\n4\n", "a\n1\n"),
+        (FileFormat::Ndjson(Ndjson {}), "1\n2\n3\n", "1\n7\n3\n4\n", "1\n2"),
+        (
+            json("data[*]"),
+            items,
+            r#"{"data": [7, 22, 333, 4444, 5], "end": {}}"#,
+            r#"{"data": [1, 22]}"#,
+        ),
+    ] {
+        let end = cuts(&format, old.as_bytes(), 3, 1, 1, 0).unwrap().iter().rev().nth(1).unwrap().1;
+        let from = mark(old.as_bytes(), end);
+        for chunk in [1, 4, 1000] {
+            let go_on = |text: &str| cuts_from(&format, text.as_bytes(), chunk, 1, 1, from);
+            assert_eq!(go_on(old).unwrap().len(), 1, "{old}");
+            for text in [new, shorter] {
+                assert_eq!(go_on(text), Err(Fault::Changed), "{text}");
+            }
+        }
     }
 }
 
