@@ -2,6 +2,7 @@
 
 use crate::ResourceId;
 use pipeline::{FieldType, Identity, Name, Pipeline, Record, Resource};
+use sha2::{Digest, Sha256};
 
 /// What a resource says of the collection it writes. The ledger keeps the first claim on a collection; whoever comes with another one may not write to it:
 /// documents under keys of two makings would stand side by side, and versions of two makings cannot be compared.
@@ -19,7 +20,7 @@ impl CollectionClaim {
     pub fn of(pipeline: &Pipeline, resource: &Resource) -> CollectionClaim {
         let record = &resource.record;
         let identity = match record.identity {
-            Some(Identity::Content) => "identity content".to_owned(),
+            Some(Identity::Content) => format!("identity content (fields {})", content_mark(record)),
             Some(Identity::Position) => "identity position".to_owned(),
             None => {
                 let fields = record.primary_key.iter().map(|name| with_kind(record, name));
@@ -35,6 +36,41 @@ impl CollectionClaim {
             },
             key: std::iter::once(identity).chain(version).collect(),
         }
+    }
+}
+
+/// Names what makes the content of a record, for it makes the `_id`: the fields and the rules that change values, not those that only refuse some.
+fn content_mark(record: &Record) -> String {
+    let mut fields = serde_json::json!([record.fields, record.unknown_fields]);
+    leave_out_checks(&mut fields);
+    let digest = Sha256::digest(fields.to_string().as_bytes());
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Rules that change no value.
+const CHECKS: [&str; 9] = [
+    "description",
+    "nullable",
+    "min",
+    "max",
+    "min_length",
+    "max_length",
+    "pattern",
+    "one_of",
+    "volatile",
+];
+
+/// A field may be called as a rule is: only what stands beside a `type` is a rule.
+fn leave_out_checks(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(object) => {
+            if object.get("type").is_some_and(serde_json::Value::is_string) {
+                object.retain(|key, _| !CHECKS.contains(&key.as_str()));
+            }
+            object.values_mut().for_each(leave_out_checks);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(leave_out_checks),
+        _ => {}
     }
 }
 
@@ -91,11 +127,33 @@ resources:
             "primary_key: [shop, day], version: n, fields: {n: {type: long}, day: {type: date}, shop: {type: int}}",
             "primary_key [shop (number), day (time)], version n (number)",
         );
-        check("identity: content, fields: {id: {type: string}}", "identity content");
-        check(
+        let position = claim("identity: position, fields: {id: {type: string}}", "write_disposition: append").key;
+        assert_eq!(position, "identity position");
+        let content = claim(
             "identity: content, version: at, fields: {at: {type: timestamp}}",
-            "identity content, version at (time)",
-        );
+            "write_disposition: merge",
+        )
+        .key;
+        assert!(content.starts_with("identity content (fields "), "{content}");
+        assert!(content.ends_with("), version at (time)"), "{content}");
+    }
+
+    #[test]
+    fn content_is_named_by_what_changes_values() {
+        let of = |fields: &str| claim(&format!("identity: content, fields: {{{fields}}}"), "write_disposition: merge").key;
+        let one = of("a: {type: string}, max: {type: int}");
+        for same in ["a: {type: string, nullable: true, max_length: 5, description: x}, max: {type: int, min: 1}"] {
+            assert_eq!(of(same), one, "{same}");
+        }
+        for other in [
+            "a: {type: string, trim: true}, max: {type: int}",
+            "a: {type: string}, max: {type: long}",
+            "max: {type: int}, a: {type: string}",
+            "a: {type: string}",
+            "a: {type: string, from: b}, max: {type: int}",
+        ] {
+            assert_ne!(of(other), one, "{other}");
+        }
     }
 
     #[test]

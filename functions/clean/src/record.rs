@@ -83,7 +83,6 @@ impl Maker {
     pub fn make<W: Watch>(&mut self, plan: &Plan, scanned: &Scanned<'_>, watch: &mut W) -> Verdict<'_> {
         self.scratch.faults.clear();
         self.fields(plan, scanned, watch);
-        let contract_end = self.fields.len();
         self.unknown(plan, scanned);
         if !self.scratch.faults.is_empty() {
             return Verdict::Rejected(&self.scratch.faults);
@@ -93,7 +92,7 @@ impl Maker {
         }
         self.document.clear();
         let document = bson::open(&mut self.document);
-        self.id(plan, scanned.place, contract_end);
+        self.id(plan, scanned.place);
         let (hash, whole) = self.hashes(plan);
         if !matches!(plan.identity, IdentityPlan::Position) {
             let id = self.document.get(document + 4..).unwrap_or_default();
@@ -187,7 +186,7 @@ impl Maker {
     }
 
     /// Appends `_id` to the document.
-    fn id(&mut self, plan: &Plan, place: Place, contract_end: usize) {
+    fn id(&mut self, plan: &Plan, place: Place) {
         let id = Key::Name("_id");
         match &plan.identity {
             IdentityPlan::Fields(key) => match key.as_slice() {
@@ -207,7 +206,7 @@ impl Maker {
             },
             IdentityPlan::Content => {
                 element(&mut self.document, tag::STRING, id);
-                bson::string(&mut self.document, &content_id(self.fields.get(..contract_end).unwrap_or_default()));
+                bson::string(&mut self.document, &content_id(&self.fields));
             }
             IdentityPlan::Position => {
                 element(&mut self.document, tag::STRING, id);

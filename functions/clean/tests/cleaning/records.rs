@@ -310,3 +310,20 @@ fn a_sink_that_is_full_loses_nothing() {
         assert_eq!(run(2), run(usize::MAX));
     }
 }
+
+#[test]
+fn kept_keys_are_content_too() {
+    let checked = rest("identity: content\nunknown_fields: keep\nfields: {a: {type: int}}");
+    let body = r#"[{"a":1,"x":1},{"a":1,"x":2},{"a":1,"x":1}]"#;
+    let out = clean(&checked, &[capture(Body::Json(body), None)]);
+    let ids: std::collections::BTreeSet<String> = out
+        .documents
+        .iter()
+        .map(|document| document.get_str("_id").unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        (ids.len(), out.documents.len(), out.tally.duplicates),
+        (2, 2, 1),
+        "equal records are one, unequal ones are not"
+    );
+}

@@ -234,16 +234,22 @@ impl Runner {
         Ok(owed)
     }
 
-    /// The objects that wait for a function. An intent whose object never came to be is the resumed extraction's to put.
+    /// The objects that wait for a function. A clean object that is gone is made again from its raw one. An intent whose raw object never came to be is the
+    /// resumed extraction's to put.
     async fn owed(&self, pipeline: &Name) -> Result<Vec<Key>, RunnerError> {
         let mut keys = Vec::new();
         for owed in self.home.ledger.unfinished(pipeline).await? {
-            let key = match owed.next {
-                Stage::Clean => owed.raw.key(),
-                Stage::Load => clean_key(&owed.raw, &owed.definition).clean(),
+            let raw = owed.raw.key();
+            let clean = clean_key(&owed.raw, &owed.definition).clean();
+            let waiting = match owed.next {
+                Stage::Clean => vec![raw],
+                Stage::Load => vec![clean, raw],
             };
-            if self.home.store.head(&key).await?.is_some() {
-                keys.push(key);
+            for key in waiting {
+                if self.home.store.head(&key).await?.is_some() {
+                    keys.push(key);
+                    break;
+                }
             }
         }
         Ok(keys)

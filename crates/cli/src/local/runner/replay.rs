@@ -90,8 +90,8 @@ impl Replay<'_> {
         let Some(cleaned) = self.workers.clean(&input).await? else {
             return Ok(());
         };
-        report.clean += cleaned.tally;
-        set_aside.add(&clean, &Fact::Clean(cleaned.tally));
+        report.clean += cleaned.this_attempt;
+        set_aside.add(&clean, &Fact::Clean(cleaned.this_attempt));
         if let Some(loaded) = self.workers.load(&load::Input { clean: clean.clone() }).await? {
             report.load += loaded.this_attempt;
             set_aside.add(&clean, &Fact::Load(loaded.this_attempt));
