@@ -39,9 +39,11 @@ impl CollectionClaim {
     }
 }
 
-/// Names what makes the content of a record, for it makes the `_id`: the fields and the rules that change values, not those that only refuse some.
+/// Names what makes the content of a record, for it makes the `_id`: the fields and the rules that change values, not those that only refuse some,
+/// nor volatile fields, which are no part of it.
 fn content_mark(record: &Record) -> String {
-    let mut fields = serde_json::json!([record.fields, record.unknown_fields]);
+    let content = record.fields.iter().filter(|(_, field)| !field.volatile);
+    let mut fields = serde_json::json!([content.collect::<Vec<_>>(), record.unknown_fields]);
     leave_out_checks(&mut fields);
     let digest = Sha256::digest(fields.to_string().as_bytes());
     digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
@@ -142,7 +144,10 @@ resources:
     fn content_is_named_by_what_changes_values() {
         let of = |fields: &str| claim(&format!("identity: content, fields: {{{fields}}}"), "write_disposition: merge").key;
         let one = of("a: {type: string}, max: {type: int}");
-        for same in ["a: {type: string, nullable: true, max_length: 5, description: x}, max: {type: int, min: 1}"] {
+        for same in [
+            "a: {type: string, nullable: true, max_length: 5, description: x}, max: {type: int, min: 1}",
+            "a: {type: string}, seen: {type: timestamp, volatile: true}, max: {type: int}",
+        ] {
             assert_eq!(of(same), one, "{same}");
         }
         for other in [
@@ -150,6 +155,7 @@ resources:
             "a: {type: string}, max: {type: long}",
             "max: {type: int}, a: {type: string}",
             "a: {type: string}",
+            "a: {type: string}, max: {type: int, volatile: true}",
             "a: {type: string, from: b}, max: {type: int}",
         ] {
             assert_ne!(of(other), one, "{other}");

@@ -5,7 +5,7 @@ use crate::condition::{ConditionPlan, TestPlan};
 use crate::plan::{FieldPlan, IdentityPlan, Kind, ListPlan, ObjectPlan, ParentPlan, Plan, SourceForm};
 use crate::trie::{Tree, Trie};
 use crate::value::time::TimeFormat;
-use crate::value::{Bounds, Constant, Replacement, Rules};
+use crate::value::{Bounds, Constant, NullValues, Replacement, Rules};
 use pipeline::{Condition, Field, FieldType, FileFormat, Identity, ItemType, Path, Pipeline, Record, Resource, Scalar, Source, Test};
 use std::cmp::Ordering;
 
@@ -126,6 +126,7 @@ fn compiled(name: &str, field: &Field, trie: &mut Trie) -> Result<FieldPlan, Str
         invalid_as_null: field.invalid_as_null,
         rules: rules(field),
         bounds: bounds(field, constant, failed)?,
+        volatile: field.volatile,
         unhashed: false,
         kind,
     })
@@ -212,11 +213,7 @@ fn rules(field: &Field) -> Option<Box<Rules>> {
         Box::new(Rules {
             trim: field.trim,
             empty_as_null: field.empty_as_null,
-            null_values: field
-                .null_values
-                .iter()
-                .map(|scalar| Replacement::new(scalar).into_text())
-                .collect(),
+            null_values: NullValues::new(&field.null_values),
             map: field.map.iter().map(|(from, to)| (from.clone(), Replacement::new(to))).collect(),
         })
     })

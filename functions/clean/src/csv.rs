@@ -62,6 +62,10 @@ fn row<W: Watch, S: Sink>(walk: &mut Walk<'_, '_, W, S>, layout: &Layout, rows: 
     if row.unclosed {
         return walk.refuse(Problem::new(Reason::UnclosedQuote, "the file ends within a quoted value"), record);
     }
+    if let Some(value) = rows.dialect.malformed(raw) {
+        let message = format!("value {value} goes on after its closing quote; a quote within quotes is written twice");
+        return walk.refuse(Problem::new(Reason::MalformedQuote, message), record);
+    }
     let (found, expected) = (rows.ends().len(), layout.columns.len());
     if found != expected {
         // One value where there should be several, or the other way round, comes from another delimiter most often.
@@ -226,7 +230,76 @@ struct Row {
     unclosed: bool,
 }
 
+/// The characters of a CSV file that mean something.
+#[derive(Clone, Copy)]
+struct Dialect {
+    delimiter: u8,
+    quote: u8,
+    comment: Option<u8>,
+}
+
+impl Dialect {
+    fn new(csv: &Csv) -> Dialect {
+        let ascii = |c: char| u8::try_from(c).unwrap_or_default();
+        Dialect {
+            delimiter: ascii(csv.delimiter),
+            quote: ascii(csv.quote),
+            comment: csv.comment.map(ascii),
+        }
+    }
+
+    /// Which value of a row (from 1) goes on after its closing quote. The reader would take what follows for more of the value, without the quote.
+    fn malformed(&self, row: &[u8]) -> Option<usize> {
+        memchr::memchr(self.quote, row)?;
+        let mut rest = self.without_comments(row);
+        let mut value = 1;
+        loop {
+            if let [first, quoted @ ..] = rest
+                && *first == self.quote
+            {
+                rest = after_quoted(quoted, self.quote);
+                match rest {
+                    [] | [b'\r' | b'\n', ..] => return None,
+                    [next, ..] if *next == self.delimiter => {}
+                    _ => return Some(value),
+                }
+            }
+            // Quotes within a value that does not start with one are characters like others.
+            let end = memchr::memchr(self.delimiter, rest)?;
+            rest = rest.get(end + 1..)?;
+            value += 1;
+        }
+    }
+
+    /// A row without the lines of comment and the empty lines before it.
+    fn without_comments<'r>(&self, row: &'r [u8]) -> &'r [u8] {
+        let mut rest = row.strip_prefix(BYTE_ORDER_MARK).unwrap_or(row);
+        loop {
+            rest = trimmed(rest);
+            if self.comment.is_none() || rest.first().copied() != self.comment {
+                return rest;
+            }
+            rest = memchr::memchr(b'\n', rest).and_then(|end| rest.get(end..)).unwrap_or_default();
+        }
+    }
+}
+
+/// The reader skips it at the start of a file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What stands behind the closing quote; nothing when none is there.
+fn after_quoted(mut rest: &[u8], quote: u8) -> &[u8] {
+    while let Some(behind) = memchr::memchr(quote, rest).and_then(|end| rest.get(end + 1..)) {
+        match behind {
+            [next, more @ ..] if *next == quote => rest = more,
+            _ => return behind,
+        }
+    }
+    &[]
+}
+
 struct Rows<'b> {
+    dialect: Dialect,
     reader: Reader,
     bytes: &'b [u8],
     at: usize,
@@ -240,13 +313,14 @@ struct Rows<'b> {
 
 impl<'b> Rows<'b> {
     fn new(csv: &Csv, bytes: &'b [u8]) -> Rows<'b> {
-        let ascii = |c: char| u8::try_from(c).unwrap_or_default();
+        let dialect = Dialect::new(csv);
         let reader = ReaderBuilder::new()
-            .delimiter(ascii(csv.delimiter))
-            .quote(ascii(csv.quote))
-            .comment(csv.comment.map(ascii))
+            .delimiter(dialect.delimiter)
+            .quote(dialect.quote)
+            .comment(dialect.comment)
             .build();
         Rows {
+            dialect,
             reader,
             bytes,
             at: 0,

@@ -42,6 +42,8 @@ reasons! {
     WrongColumnCount = "wrong_column_count",
     /// The file ends within a quoted value.
     UnclosedQuote = "unclosed_quote",
+    /// After the quote that closes a value stands more of it: a quote within quotes is written twice.
+    MalformedQuote = "malformed_quote",
     /// What `unnest` names is not a list.
     UnnestNotAList = "unnest_not_a_list",
     /// No record of the whole object has the list that `unnest` names: a misspelt path, perhaps. One reject stands for all of them.

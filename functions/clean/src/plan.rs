@@ -70,6 +70,8 @@ pub(crate) struct FieldPlan {
     pub invalid_as_null: bool,
     pub rules: Option<Box<Rules>>,
     pub bounds: Option<Box<Bounds>>,
+    /// A change of it alone is none, and it is no part of the content that names a document.
+    pub volatile: bool,
     /// Left out of the hash: the version, and volatile fields.
     pub unhashed: bool,
 }

@@ -4,7 +4,7 @@ use crate::bson_writer::{self as bson, Key, element, tag, value_of};
 use crate::condition::ConditionPlan;
 use crate::fault::{Faults, Problem, Reason};
 use crate::identity::{Seen, Stamp, content_id, hash, position_id};
-use crate::plan::{IdentityPlan, Plan};
+use crate::plan::{FieldPlan, IdentityPlan, Plan};
 use crate::trie::{Slot, Unknown, UnknownKey};
 use crate::value::{Broken, Converter, Keys, Scratch, TOP, Typed, Value, Watch, key_name, write_json};
 use lake::json::RawString;
@@ -205,8 +205,10 @@ impl Maker {
                 }
             },
             IdentityPlan::Content => {
+                // Volatile fields would name the same record anew at every fetch.
+                let content = content_id(self.without(plan, |field| field.volatile));
                 element(&mut self.document, tag::STRING, id);
-                bson::string(&mut self.document, &content_id(&self.fields));
+                bson::string(&mut self.document, &content);
             }
             IdentityPlan::Position => {
                 element(&mut self.document, tag::STRING, id);
@@ -222,15 +224,20 @@ impl Maker {
         if !plan.fields.iter().any(|field| field.unhashed) {
             return (whole, whole);
         }
+        (hash(self.without(plan, |field| field.unhashed)), whole)
+    }
+
+    /// The elements but those of some fields.
+    fn without(&mut self, plan: &Plan, left_out: impl Fn(&FieldPlan) -> bool) -> &[u8] {
         self.hashed.clear();
         let mut from = 0;
-        for (place, _) in plan.fields.iter().enumerate().filter(|(_, field)| field.unhashed) {
+        for (place, _) in plan.fields.iter().enumerate().filter(|(_, field)| left_out(field)) {
             let (start, end) = (self.start(place), self.ends.get(place).copied().unwrap_or_default());
             self.hashed.extend_from_slice(self.fields.get(from..start).unwrap_or_default());
             from = end;
         }
         self.hashed.extend_from_slice(self.fields.get(from..).unwrap_or_default());
-        (hash(&self.hashed), whole)
+        &self.hashed
     }
 
     fn start(&self, field: usize) -> usize {

@@ -10,7 +10,7 @@ pub(crate) mod time;
 mod typed;
 
 pub(crate) use json::{Keys, key_name, write_json};
-pub(crate) use rules::{Bounds, Replacement, Rules};
+pub(crate) use rules::{Bounds, NullValues, Replacement, Rules};
 pub(crate) use typed::{Constant, Typed};
 
 use crate::bson_writer::{Key, element, tag};

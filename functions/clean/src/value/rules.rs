@@ -7,12 +7,13 @@ use regex::Regex;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-/// Applied before the type, in this order. All but `trim` go by the text of a value: of a number or truth value, its text as written.
+/// Applied before the type, in this order. All but `trim` go by the text of a value: of a number or truth value, its text as written. Numbers of
+/// `null_values` are compared as numbers, too.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     pub trim: bool,
     pub empty_as_null: bool,
-    pub null_values: Vec<String>,
+    pub null_values: NullValues,
     pub map: HashMap<String, Replacement>,
 }
 
@@ -51,6 +52,40 @@ impl Replacement {
     }
 }
 
+/// What is taken as null.
+#[derive(Debug, Default)]
+pub(crate) struct NullValues {
+    texts: Vec<String>,
+    numbers: Vec<f64>,
+}
+
+/// Doubles tell whole numbers below it from each other.
+const WHOLE_MAX: u64 = 1 << 53;
+
+impl NullValues {
+    pub fn new(scalars: &[Scalar]) -> NullValues {
+        let number = |scalar: &Scalar| match scalar {
+            Scalar::Integer(number) if number.unsigned_abs() < WHOLE_MAX => Some(*number as f64),
+            Scalar::Float(number) if number.is_finite() => Some(*number),
+            Scalar::Integer(_) | Scalar::Float(_) | Scalar::Bool(_) | Scalar::Text(_) => None,
+        };
+        NullValues {
+            texts: scalars.iter().map(|scalar| Replacement::new(scalar).into_text()).collect(),
+            numbers: scalars.iter().filter_map(number).collect(),
+        }
+    }
+
+    fn holds(&self, text: &str) -> bool {
+        self.texts.iter().any(|null| null == text)
+            || !self.numbers.is_empty() && !is_code(text) && text.parse().is_ok_and(|number: f64| self.numbers.contains(&number))
+    }
+}
+
+/// Digits behind a leading zero: rather a code, such as `00999`, than a number.
+fn is_code(text: &str) -> bool {
+    matches!(text.trim_start_matches(['-', '+']).as_bytes(), [b'0', b'0'..=b'9', ..])
+}
+
 impl Rules {
     pub fn apply<'v, W: Watch>(&'v self, value: Value<'v>, watch: &mut W) -> Value<'v> {
         let mut value = value;
@@ -63,7 +98,7 @@ impl Rules {
             watch.rule("empty_as_null", &value);
         }
         if let Some(text) = value.as_text()
-            && self.null_values.iter().any(|null| null == text)
+            && self.null_values.holds(text)
         {
             value = Value::Null;
             watch.rule("null_values", &value);

@@ -312,6 +312,22 @@ fn a_sink_that_is_full_loses_nothing() {
 }
 
 #[test]
+fn volatile_fields_are_no_content() {
+    let checked = rest(
+        "identity: content\nunknown_fields: keep\nfields: {seen: {type: int, volatile: true}, a: {type: int}, at: {type: int, volatile: true}}",
+    );
+    let out = clean_json(
+        &checked,
+        r#"[{"a":1,"seen":1,"at":1,"x":1},{"a":1,"seen":2,"at":3,"x":1},{"a":2,"seen":1,"at":1,"x":1},{"a":1,"seen":1,"at":1,"x":2}]"#,
+    );
+    let ids = ids(&out);
+    assert_eq!(ids.len(), 4);
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[0], ids[2]);
+    assert_ne!(ids[0], ids[3]);
+}
+
+#[test]
 fn kept_keys_are_content_too() {
     let checked = rest("identity: content\nunknown_fields: keep\nfields: {a: {type: int}}");
     let body = r#"[{"a":1,"x":1},{"a":1,"x":2},{"a":1,"x":1}]"#;

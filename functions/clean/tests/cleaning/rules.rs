@@ -75,6 +75,43 @@ fn before_the_type() {
         ("{type: int, empty_as_null: true}", r#"{"f":""}"#, "f: null"),
         ("{type: int, null_values: [NA, -999], nullable: true}", r#"{"f":"NA"}"#, "f=null"),
         ("{type: int, null_values: [NA, -999], nullable: true}", r#"{"f":-999}"#, "f=null"),
+        ("{type: double, null_values: [-999.0], nullable: true}", r#"{"f":-999.0}"#, "f=null"),
+        (
+            "{type: double, null_values: [-999.0], nullable: true}",
+            r#"{"f":"-999.00"}"#,
+            "f=null",
+        ),
+        (
+            "{type: double, null_values: [-999.5], nullable: true}",
+            r#"{"f":-9.995E2}"#,
+            "f=null",
+        ),
+        ("{type: int, null_values: [1000], nullable: true}", r#"{"f":1e3}"#, "f=null"),
+        ("{type: int, null_values: [1000], nullable: true}", r#"{"f":1001}"#, "f=i32 1001"),
+        (
+            "{type: double, null_values: [-999], nullable: true}",
+            r#"{"f":-999.1}"#,
+            "f=f64 -999.1",
+        ),
+        // What is written as a text is compared as one.
+        ("{type: double, null_values: ['-999']}", r#"{"f":-999.0}"#, "f=f64 -999.0"),
+        (
+            "{type: string, null_values: [999], nullable: true}",
+            r#"{"f":"00999"}"#,
+            r#"f="00999""#,
+        ),
+        ("{type: string, null_values: [1], nullable: true}", r#"{"f":true}"#, r#"f="true""#),
+        // As doubles, both would be the same.
+        (
+            "{type: long, null_values: [9007199254740993], nullable: true}",
+            r#"{"f":9007199254740992}"#,
+            "f=i64 9007199254740992",
+        ),
+        (
+            "{type: long, null_values: [9007199254740993], nullable: true}",
+            r#"{"f":9007199254740993}"#,
+            "f=null",
+        ),
         ("{type: string, map: {M: male, F: female}}", r#"{"f":"M"}"#, r#"f="male""#),
         ("{type: string, map: {M: male, F: female}}", r#"{"f":"X"}"#, r#"f="X""#),
         ("{type: string, map: {'1': one, 'true': yes!}}", r#"{"f":1}"#, r#"f="one""#),

@@ -130,6 +130,15 @@ fn csv() {
     check("", "a,b\n1,\"x\n2,y\n", " | -: unclosed_quote");
     check("", "a,b\n1,\"x", " | -: unclosed_quote");
     check("", "a,b\n5\" pipe,x", r#"a="5\" pipe" b="x" | "#);
+    check("", "a,b\n\"5\" tall\",x\n1,\"y\"\n", r#"a="1" b="y" | -: malformed_quote"#);
+    check("", "a,b\n1,\"y\" \r\n2,\"\"\"\"\r\n", r#"a="2" b="\"" | -: malformed_quote"#);
+    check("", "a,b\n\"\",\"p,\"\"q\"\"\r\n\"\r\n", r#"a="" b="p,\"q\"\r\n" | "#);
+    check("", "a,b\n1,x \"y\" z\n\n\"2\",y\n", r#"a="1" b="x \"y\" z"; a="2" b="y" | "#);
+    check(
+        ", format: {csv: {comment: '#', header: false, columns: [a, b]}}",
+        "\u{feff}\"1\",x\n# say, \"no\" here\n\n#\"\n\"2\",y\n#\n\"3\"z,y\n",
+        r#"a="1" b="x"; a="2" b="y" | -: malformed_quote"#,
+    );
     check("", "", " | ");
     check("", "a,b\n", " | ");
     check(
