@@ -223,15 +223,22 @@ fn ended_process() -> Holder {
 
 /// Runs `orders` up to a step; whether it came to its end.
 async fn run_until(desk: &Desk, step: usize) -> bool {
-    let found = pipelines::find("orders", &desk.folder).unwrap();
+    let reached = AtomicUsize::new(0);
+    run_watched(desk, Arc::new(StopAt { step, reached })).await
+}
+
+pub fn runner(desk: &Desk) -> Runner {
     let secrets = Secrets::new(&desk.environment, &desk.folder).unwrap();
     let home = Home::create(&desk.home()).unwrap();
-    let mut runner = Runner::new(home, Arc::new(SystemClock), Arc::new(Progress::silent()), secrets);
+    Runner::new(home, Arc::new(SystemClock), Arc::new(Progress::silent()), secrets)
+}
+
+/// Runs `orders` in a process that is no more afterwards; whether it came to its end.
+pub async fn run_watched(desk: &Desk, observer: Arc<dyn Observer>) -> bool {
+    let found = pipelines::find("orders", &desk.folder).unwrap();
+    let mut runner = runner(desk);
     runner.holder = ended_process();
-    runner.run.observer = Arc::new(StopAt {
-        step,
-        reached: AtomicUsize::new(0),
-    });
+    runner.run.observer = observer;
     let request = Request {
         checked: found.checked,
         text: found.text,

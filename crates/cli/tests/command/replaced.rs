@@ -73,3 +73,28 @@ async fn a_failed_run_says_what_came_in_before() {
     assert!(extract["captures"].as_u64().unwrap() >= 2, "{extract}");
     assert_eq!(&runs.lines()[0]["extract"], extract);
 }
+
+/// What was fetched for `merge` has no end marker, so it can't become what readers see.
+#[tokio::test]
+async fn a_replay_into_replace_that_is_never_shown_has_failed() {
+    let desk = orders();
+    source(&desk, "{\"id\": 3, \"total\": 1}\n");
+    // Two runs: only the newest could be shown.
+    for _ in 0..2 {
+        assert_eq!(desk.type_in(&["run", "orders"]).await.status, Status::Well);
+    }
+    desk.write("pipelines/orders.yaml", &replace());
+    let replay = desk.type_in(&["replay", "orders"]).await;
+    assert_eq!(replay.status, Status::Failed, "{}", replay.out);
+    assert_eq!(replay.err.matches("has no end marker").count(), 1, "{}", replay.err);
+    let runs = desk.type_in(&["runs", "--json"]).await;
+    let newest = format!(
+        "readers do not see the documents of run {}",
+        runs.lines()[0]["run"].as_str().unwrap()
+    );
+    assert!(replay.err.contains(&newest), "{}", replay.err);
+    // As it says: after a run that is shown, the old ones are superseded.
+    assert_eq!(desk.type_in(&["run", "orders"]).await.status, Status::Well);
+    let replay = desk.type_in(&["replay", "orders"]).await;
+    assert_eq!((replay.status, replay.err.as_str()), (Status::Well, ""));
+}

@@ -1,6 +1,7 @@
 //! Plays S3, EventBridge and SQS in one process: `extract` writes, the lake announces, `clean` and `load` take up what is announced.
 
 mod definition;
+mod earlier;
 mod extractor;
 mod generations;
 mod replay;
@@ -22,9 +23,10 @@ use super::{
 };
 use crate::output::{numbers::counted, progress::Progress};
 use documents::{Documents as _, DocumentsError};
+use earlier::TakenUp;
 use extractor::{Extraction, Extractor};
 use lake::{CleanKey, DefinitionError, Key, RawKey, Store, StoreError};
-use ledger::{Clock, CollectionClaim, Holder, Interrupted, LedgerError, ResourceId, Run, Stage, Totals, conservation};
+use ledger::{Clock, CollectionClaim, Holder, Interrupted, LedgerError, ResourceId, Run, Stage, Totals, Unfinished, conservation};
 use pipeline::{Checked, Name, Resource};
 use std::{path::PathBuf, pin::pin, sync::Arc};
 use tokio::task::{JoinError, JoinSet};
@@ -131,9 +133,9 @@ impl Runner {
 
         let extractor = Extractor::new(self, request, store, generation);
         let mut extracting = pin!(self.extract_all(&extractor, &request.checked, &resources, &queues));
-        let extractions = loop {
+        let (extractions, taken_up) = loop {
             tokio::select! {
-                extractions = &mut extracting => break extractions?,
+                extracted = &mut extracting => break extracted?,
                 Some(ended) = working.join_next() => ended.map_err(RunnerError::Panicked)??,
             }
         };
@@ -145,6 +147,7 @@ impl Runner {
         let mut failed = problems.take();
         self.forget_superseded(&request.checked, &mut failed).await?;
         self.still_owed(&request.checked, &extractions, &mut failed).await?;
+        self.judge(&taken_up, &mut failed).await?;
         for extraction in extractions {
             reports.push(self.report(request, extraction, &mut failed).await?);
         }
@@ -203,17 +206,18 @@ impl Runner {
         }
     }
 
+    /// Extracts the resources; returns what of earlier runs of theirs was taken up, too.
     async fn extract_all(
         &self,
         extractor: &Extractor<'_>,
         checked: &Checked,
         resources: &[&Resource],
         queues: &Queues,
-    ) -> Result<Vec<Extraction>, RunnerError> {
+    ) -> Result<(Vec<Extraction>, TakenUp), RunnerError> {
         let pipeline = &checked.pipeline.pipeline;
         let owed = self.requeue(pipeline, queues).await?;
-        if owed > 0 {
-            let objects = counted(owed, "object");
+        if !owed.is_empty() {
+            let objects = counted(owed.len() as u64, "object");
             self.progress.say(&format!("{pipeline}: going on with {objects} of an earlier run"));
         }
         let mut extractions = Vec::with_capacity(resources.len());
@@ -221,22 +225,30 @@ impl Runner {
             self.progress.begin(&format!("{pipeline}/{}", resource.name));
             extractions.push(extractor.extract(&resource.name).await?);
         }
-        Ok(extractions)
+        let mut taken_up = TakenUp::default();
+        for part in owed {
+            // The report of a run that was resumed judges it; what another process is at is that process's to judge.
+            let extraction = extractions.iter().find(|extraction| extraction.resource == part.raw.resource);
+            if extraction.is_some_and(|extraction| extraction.skipped.is_none() && extraction.run != Some(part.raw.run)) {
+                taken_up.add(part);
+            }
+        }
+        Ok((extractions, taken_up))
     }
 
-    /// Queues again what an earlier run left undone; returns how many objects that is.
-    async fn requeue(&self, pipeline: &Name, queues: &Queues) -> Result<u64, RunnerError> {
-        let mut owed = 0;
-        for key in self.owed(pipeline).await? {
+    /// Queues again what an earlier run left undone; returns what that is.
+    async fn requeue(&self, pipeline: &Name, queues: &Queues) -> Result<Vec<Unfinished>, RunnerError> {
+        let mut parts = Vec::new();
+        for (key, part) in self.owed(pipeline).await? {
             queues.announce(&key).await;
-            owed += 1;
+            parts.push(part);
         }
-        Ok(owed)
+        Ok(parts)
     }
 
     /// The objects that wait for a function. A clean object that is gone is made again from its raw one. An intent whose raw object never came to be is the
     /// resumed extraction's to put.
-    async fn owed(&self, pipeline: &Name) -> Result<Vec<Key>, RunnerError> {
+    async fn owed(&self, pipeline: &Name) -> Result<Vec<(Key, Unfinished)>, RunnerError> {
         let mut keys = Vec::new();
         for owed in self.home.ledger.unfinished(pipeline).await? {
             let raw = owed.raw.key();
@@ -247,7 +259,7 @@ impl Runner {
             };
             for key in waiting {
                 if self.home.store.head(&key).await?.is_some() {
-                    keys.push(key);
+                    keys.push((key, owed));
                     break;
                 }
             }
@@ -263,10 +275,8 @@ impl Runner {
                 .iter()
                 .any(|other| other.skipped.is_some() && other.resource == raw.resource)
         };
-        for key in self.owed(&checked.pipeline.pipeline).await? {
-            let raw = RawKey::parse(key.as_str())
-                .or_else(|_| CleanKey::parse(key.as_str()).map(|clean| clean.raw))
-                .ok();
+        for (key, part) in self.owed(&checked.pipeline.pipeline).await? {
+            let raw = Some(part.raw);
             if !problems.iter().any(|problem| problem.raw == raw) && !raw.as_ref().is_some_and(skipped) {
                 problems.push(Problem {
                     object: key.to_string(),

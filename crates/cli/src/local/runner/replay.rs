@@ -5,6 +5,7 @@ use crate::local::{Found, objects::Keys, set_aside::SetAside};
 use jiff::civil::Date;
 use lake::RawKey;
 use ledger::Fact;
+use load::Replacement;
 use pipeline::{Checked, Name, Resource};
 
 /// What became of a resource's raw objects.
@@ -57,6 +58,8 @@ impl Replay<'_> {
         let began = self.runner.run.clock.now_ms();
         let mut report = ResourceReport::new(pipeline, &resource.name);
         let (mut objects, mut set_aside) = (0, SetAside::default());
+        // Of the newest run: an older one would not be shown in any case.
+        let mut replacement = None;
         // In the order of their keys: run by run, and a run's marker after its parts.
         let mut keys = Keys::new(
             self.runner.home.store.clone(),
@@ -69,7 +72,12 @@ impl Replay<'_> {
                 continue;
             }
             objects += 1;
-            self.object(raw, &mut report, &mut set_aside).await?;
+            if let Some(decided) = self.object(&raw, &mut report, &mut set_aside).await? {
+                replacement = Some((raw, decided));
+            }
+        }
+        if let Some((raw, Replacement::Waiting(missing))) = replacement {
+            self.workers.waits(missing, &raw);
         }
         report.problems = self.workers.problems.take();
         self.runner.forget_superseded(self.checked, &mut report.problems).await?;
@@ -80,22 +88,29 @@ impl Replay<'_> {
         Ok(ReplayReport { objects, report })
     }
 
-    async fn object(&self, raw: RawKey, report: &mut ResourceReport, set_aside: &mut SetAside) -> Result<(), RunnerError> {
+    /// Cleans and loads one object. For `replace`, answers whether its run's documents are what readers see.
+    async fn object(
+        &self,
+        raw: &RawKey,
+        report: &mut ResourceReport,
+        set_aside: &mut SetAside,
+    ) -> Result<Option<Replacement>, RunnerError> {
         let definition = self.checked.hash.as_str();
-        let clean = clean_key(&raw, definition);
+        let clean = clean_key(raw, definition);
         let input = clean::Input {
-            raw,
+            raw: raw.clone(),
             definition: Some((definition.to_owned(), self.generation)),
         };
         let Some(cleaned) = self.workers.clean(&input).await? else {
-            return Ok(());
+            return Ok(None);
         };
         report.clean += cleaned.this_attempt;
         set_aside.add(&clean, &Fact::Clean(cleaned.this_attempt));
-        if let Some(loaded) = self.workers.load(&load::Input { clean: clean.clone() }).await? {
-            report.load += loaded.this_attempt;
-            set_aside.add(&clean, &Fact::Load(loaded.this_attempt));
-        }
-        Ok(())
+        let Some(loaded) = self.workers.load(&load::Input { clean: clean.clone() }).await? else {
+            return Ok(None);
+        };
+        report.load += loaded.this_attempt;
+        set_aside.add(&clean, &Fact::Load(loaded.this_attempt));
+        Ok(loaded.replacement)
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     output::numbers::{count, counted},
 };
 use lake::{CleanKey, Key, Part, RawKey};
-use ledger::{Interrupted, Next, Refused, Run};
+use ledger::{Interrupted, Missing, Next, Refused, Run};
 use load::Replacement;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -121,6 +121,24 @@ impl Workers {
     /// A complete `replace` run that must not be shown has failed, though each of its objects was loaded.
     fn look_at(&self, replacement: Option<Replacement>, raw: &RawKey) {
         let Some(Replacement::Refused(refused)) = replacement else { return };
+        self.not_shown(raw, format!("{}: the documents of the run before stay", why_refused(refused)));
+    }
+
+    /// A `replace` run of which nothing more comes, and that waits all the same, is never shown.
+    pub fn waits(&self, missing: Missing, raw: &RawKey) {
+        let why = match missing {
+            Missing::Marker => {
+                "it has no end marker, since its extraction did not end, or the resource was not `replace` then: run the pipeline again"
+                    .to_owned()
+            }
+            Missing::Loads(parts) | Missing::CleanFacts(parts) => {
+                format!("{} of it could not be brought in: replay again", counted(parts.into(), "part"))
+            }
+        };
+        self.not_shown(raw, format!("readers do not see the documents of run {}: {why}", raw.run));
+    }
+
+    fn not_shown(&self, raw: &RawKey, message: String) {
         let marker = RawKey {
             part: Part::End,
             ..raw.clone()
@@ -128,7 +146,7 @@ impl Workers {
         self.problems.add(Problem {
             object: marker.key().to_string(),
             raw: Some(marker),
-            message: format!("{}: the documents of the run before stay", why_refused(refused)),
+            message,
             not_shown: true,
         });
     }
