@@ -1,5 +1,6 @@
 //! Documents: how a write is judged (pure), and the port to the store that keeps them.
 
+pub mod contract;
 mod element;
 pub mod extended_json;
 pub mod judge;
@@ -7,10 +8,13 @@ pub mod key;
 pub mod model;
 pub mod port;
 pub mod prepare;
+#[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+pub use contract::{Change, Contract, Found, Tightness};
 pub use element::{DEPTH_MAX, Unreadable};
 pub use judge::{Stamp, Verdict, judge};
 pub use model::Model;
 pub use port::{Batch, Documents, DocumentsError, Refusal, Replaced, Tally, Target, Version, WriteOutcome};
+#[cfg(feature = "sqlite")]
 pub use sqlite::SqliteDocuments;

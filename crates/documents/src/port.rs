@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use pipeline::Name;
 
+use crate::{Change, Contract, Tightness};
+
 /// Which version of a `replace` collection: the run, then the definition's generation. The greater one is the newer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
@@ -92,6 +94,19 @@ pub trait Documents: Send + Sync {
 
     /// Documents in the order of their keys (BSON's order), after the key `after`, at most `limit`; tombstones are left out.
     async fn scan(&self, collection: &Name, after: Option<RawBsonRef<'_>>, limit: usize) -> Result<Vec<RawDocumentBuf>, DocumentsError>;
+
+    /// The collections that readers see, by name.
+    async fn collections(&self) -> Result<Vec<String>, DocumentsError>;
+
+    /// Makes sure that what the target names is there, as the contract says, and that its documents will be taken: nothing is taken away or made stricter.
+    /// Cheap when it was done before. Without it, a batch makes its collection with neither validator nor indexes.
+    async fn declare(&self, target: &Target, contract: &Contract) -> Result<(), DocumentsError>;
+
+    /// What must be done so that the collection is as the contract says. A store without validators and indexes: nothing.
+    async fn plan(&self, contract: &Contract, tightness: Tightness) -> Result<Vec<Change>, DocumentsError>;
+
+    /// Does it, in the order of the plan. Answers with what the server could not do, a sentence each; the rest is done.
+    async fn carry_out(&self, contract: &Contract, changes: &[Change]) -> Result<Vec<String>, DocumentsError>;
 
     /// How many documents readers see; `None` when there is no such collection.
     async fn count(&self, collection: &Name) -> Result<Option<u64>, DocumentsError>;

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
-use documents::{Batch, Documents, DocumentsError, Replaced, Stamp, Tally, Target, Verdict, Version, WriteOutcome};
+use documents::{
+    Batch, Change, Contract, Documents, DocumentsError, Replaced, Stamp, Tally, Target, Tightness, Verdict, Version, WriteOutcome,
+};
 use pipeline::Name;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -152,6 +154,22 @@ impl Documents for Naive {
         let rows = state.versions.get(&state.visible).into_iter().flatten();
         let rows = rows.filter(|(id, document)| after.is_none_or(|after| **id > key(after)) && !stamp(document).deleted);
         Ok(rows.take(limit).map(|(_, document)| document.clone()).collect())
+    }
+
+    async fn collections(&self) -> Result<Vec<String>, DocumentsError> {
+        Ok(vec![super::delivery::collection().to_string()])
+    }
+
+    async fn declare(&self, _: &Target, _: &Contract) -> Result<(), DocumentsError> {
+        Ok(())
+    }
+
+    async fn plan(&self, _: &Contract, _: Tightness) -> Result<Vec<Change>, DocumentsError> {
+        Ok(Vec::new())
+    }
+
+    async fn carry_out(&self, _: &Contract, _: &[Change]) -> Result<Vec<String>, DocumentsError> {
+        Ok(Vec::new())
     }
 
     async fn count(&self, _: &Name) -> Result<Option<u64>, DocumentsError> {

@@ -3,7 +3,7 @@
 use super::Ended;
 use crate::{Context, Failure, Status, arguments::Documents};
 use anyhow::anyhow;
-use documents::{Documents as _, extended_json};
+use documents::extended_json;
 use pipeline::Name;
 
 /// Documents read at a time.
@@ -13,7 +13,7 @@ pub(super) async fn run(typed: &Documents, at: &super::HomeAt, context: &mut Con
     let home = at.open()?;
     let name = Name::new(typed.collection.as_str()).map_err(Failure::wrong)?;
     if home.documents.count(&name).await?.is_none() {
-        let there_is = home.documents.collections()?;
+        let there_is = home.documents.collections().await?;
         let failure = Failure::wrong(anyhow!("there is no collection `{name}`"));
         return Err(failure.next(match there_is.as_slice() {
             [] => format!("load one: {}", at.command("run PIPELINE")),

@@ -15,7 +15,7 @@ use crate::{
 use anyhow::{Context as _, anyhow};
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, spec::BinarySubtype};
 use clean::{Explanation, FieldExplanation};
-use documents::{Documents as _, extended_json};
+use documents::extended_json;
 use lake::{Capture, ObjectReader, Part, RawKey};
 use ledger::{Place, Rank};
 use pipeline::{Checked, Name, Resource};

@@ -14,7 +14,6 @@ use crate::{
         tables::{Column, table},
     },
 };
-use documents::Documents as _;
 use lake::{DefinitionError, StoreError};
 use ledger::{Fact, FactKey, RunFilter, RunRecord, RunState, Totals, conservation};
 use pipeline::WriteDisposition;

@@ -1,6 +1,6 @@
 //! The folder that holds it all: `lake/`, `ledger.db`, `documents.db`.
 
-use documents::{DocumentsError, SqliteDocuments};
+use documents::{Documents, DocumentsError, SqliteDocuments};
 use lake::{Definitions, DirectoryStore, Store, StoreError};
 use ledger::{Ledger, LedgerError, SqliteLedger};
 use std::{
@@ -17,7 +17,7 @@ pub struct Home {
     pub folder: PathBuf,
     pub store: Arc<dyn Store>,
     pub ledger: Arc<dyn Ledger>,
-    pub documents: Arc<SqliteDocuments>,
+    pub documents: Arc<dyn Documents>,
     pub definitions: Arc<Definitions>,
 }
 

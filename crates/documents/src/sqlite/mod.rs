@@ -15,7 +15,7 @@ use pipeline::Name;
 use rusqlite::{Connection, ErrorCode};
 
 use self::tables::Holds;
-use crate::{Batch, Documents, DocumentsError, Replaced, Target, Version, WriteOutcome};
+use crate::{Batch, Change, Contract, Documents, DocumentsError, Replaced, Target, Tightness, Version, WriteOutcome};
 
 /// Documents in an SQLite file.
 #[derive(Debug)]
@@ -43,11 +43,6 @@ impl SqliteDocuments {
         Ok(SqliteDocuments {
             connection: Mutex::new(connection),
         })
-    }
-
-    /// The collections that readers see, by name.
-    pub fn collections(&self) -> Result<Vec<String>, DocumentsError> {
-        tables::collections(&self.lock()).map_err(|failure| failure.named("list", "*"))
     }
 
     /// A panic elsewhere leaves no half-done transaction behind (its guard rolls back), so the connection is good to use.
@@ -115,6 +110,23 @@ impl Documents for SqliteDocuments {
 
     async fn scan(&self, collection: &Name, after: Option<RawBsonRef<'_>>, limit: usize) -> Result<Vec<RawDocumentBuf>, DocumentsError> {
         read::scan(&self.lock(), collection, after, limit).map_err(|failure| failure.named("list documents", collection.as_str()))
+    }
+
+    async fn collections(&self) -> Result<Vec<String>, DocumentsError> {
+        tables::collections(&self.lock()).map_err(|failure| failure.named("list", "*"))
+    }
+
+    /// A table is made by its first batch, and has neither validator nor indexes.
+    async fn declare(&self, _: &Target, _: &Contract) -> Result<(), DocumentsError> {
+        Ok(())
+    }
+
+    async fn plan(&self, _: &Contract, _: Tightness) -> Result<Vec<Change>, DocumentsError> {
+        Ok(Vec::new())
+    }
+
+    async fn carry_out(&self, _: &Contract, _: &[Change]) -> Result<Vec<String>, DocumentsError> {
+        Ok(Vec::new())
     }
 
     async fn count(&self, collection: &Name) -> Result<Option<u64>, DocumentsError> {

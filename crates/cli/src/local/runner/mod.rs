@@ -22,7 +22,7 @@ use super::{
     set_aside::SetAside,
 };
 use crate::output::{numbers::counted, progress::Progress};
-use documents::{Documents as _, DocumentsError};
+use documents::DocumentsError;
 use earlier::TakenUp;
 use extractor::{Extraction, Extractor};
 use lake::{CleanKey, DefinitionError, Key, RawKey, Store, StoreError};

@@ -1,0 +1,30 @@
+//! What a collection must be, rendered from a resource of a pipeline: its validator and its indexes. Pure.
+
+mod plan;
+
+pub use plan::{Change, Found, FoundIndex, Tightness, plan};
+
+use bson::Document;
+use pipeline::Name;
+
+/// What a collection must be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contract {
+    pub collection: Name,
+    /// The pipeline and resource it comes from, for people: `earthquakes/events`.
+    pub owner: String,
+    /// The validator: `{"$jsonSchema": {…}}`.
+    pub validator: Document,
+    /// The indexes besides `_id`'s.
+    pub indexes: Vec<IndexSpec>,
+}
+
+/// An index as MongoDB's `createIndexes` takes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexSpec {
+    pub name: String,
+    /// Fields and their kinds: `1`, `-1`, `"2dsphere"`, `"text"`.
+    pub keys: Document,
+    /// `unique`, `partialFilterExpression`, `expireAfterSeconds`, `collation` and what else goes beside the keys.
+    pub options: Document,
+}
