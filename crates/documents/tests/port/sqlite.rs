@@ -111,7 +111,7 @@ async fn people_see_json() {
         Made::new("gone", 1, 1).deleted(),
     ];
     write(&store, &merge("my-things"), "o1", &documents).await;
-    assert_eq!(store.collections().unwrap(), ["my-things"]);
+    assert_eq!(store.collections().await.unwrap(), ["my-things"]);
 
     let connection = Connection::open(folder.path().join("documents.db")).unwrap();
     let rows: Vec<(String, String, String)> = connection
@@ -336,5 +336,5 @@ async fn older_versions_are_dropped() {
         .unwrap();
     assert_eq!(tables, 2);
     assert_eq!(store.count(&name("things-too")).await.unwrap(), Some(1));
-    assert_eq!(store.collections().unwrap(), ["things", "things-too"]);
+    assert_eq!(store.collections().await.unwrap(), ["things", "things-too"]);
 }
