@@ -1,16 +1,20 @@
-//! Measures what each stage costs: a child process a stage, the upstream in another, medians of several runs. See README.md.
+//! Measures what each stage costs: a child process a stage, the servers in others, medians of several runs. See README.md.
 
+mod child;
+mod mongo;
 mod stage;
+mod stub;
 mod table;
 mod upstream;
 mod usage;
 
-use anyhow::{Context, Result, ensure};
-use clap::{Parser, Subcommand};
+use anyhow::{Result, ensure};
+use child::{Server, measure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mongo::Way;
 use stage::Stage;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use stub::Stored;
 use table::{Measured, Row};
 
 /// About how many bytes a page of the synthetic source has.
@@ -26,14 +30,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Mode {
     /// 519,570 recorded rows in pages of 1,000, stage by stage, and a cold run of 1,707 records.
-    Stages {
-        /// The folder of recordings: holds `bench/gbfs_oslo_2000polls.jsonl.gz`.
-        #[arg(long, env = "TIDEMILL_RECORDINGS")]
-        recordings: PathBuf,
-        /// How often each is measured; the median is shown.
-        #[arg(long, default_value_t = 3)]
-        runs: usize,
-    },
+    Stages(Recorded),
+    /// The same rows into a stub of MongoDB: `load`, and beside it bare loops through the driver.
+    Mongodb(Recorded),
     /// Made-up rows, to see that memory does not grow with the input.
     Synthetic {
         #[arg(long, default_value_t = 2.0)]
@@ -50,6 +49,15 @@ enum Mode {
         #[arg(long)]
         home: PathBuf,
     },
+    /// One way of writing to MongoDB, in this process (used by the other modes).
+    #[command(hide = true)]
+    Mongo {
+        way: Way,
+        #[arg(long)]
+        uri: String,
+        #[arg(long)]
+        home: PathBuf,
+    },
     /// The upstream, in this process (used by the other modes).
     #[command(hide = true)]
     Upstream {
@@ -58,114 +66,141 @@ enum Mode {
         #[arg(long, default_value_t = 0)]
         synthetic_pages: usize,
     },
+    /// The stub of MongoDB, in this process (used by the other modes).
+    #[command(hide = true)]
+    Stub { stored: Stored },
+}
+
+#[derive(Args)]
+struct Recorded {
+    /// The folder of recordings: holds `bench/gbfs_oslo_2000polls.jsonl.gz`.
+    #[arg(long, env = "TIDEMILL_RECORDINGS")]
+    recordings: PathBuf,
+    /// How often each is measured; the median is shown.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().mode {
-        Mode::Stages { recordings, runs } => stages(&recordings, runs.max(1)),
+        Mode::Stages(recorded) => stages(&recorded),
+        Mode::Mongodb(recorded) => mongodb(&recorded),
         Mode::Synthetic { gigabytes } => synthetic(gigabytes),
         Mode::Stage {
             stage,
             pipeline,
             base_url,
             home,
-        } => stage::run(stage, &pipeline, &base_url, &home),
+        } => usage::printed(stage::run(stage, &pipeline, &base_url, &home)),
+        Mode::Mongo { way, uri, home } => usage::printed(mongo::run(way, &uri, &home)),
         Mode::Upstream { polls, synthetic_pages } => {
             let rows = polls.map_or_else(|| Ok(upstream::Rows::none()), |polls| upstream::Rows::read(&polls))?;
             upstream::serve(rows, synthetic_pages)
         }
+        Mode::Stub { stored } => stub::serve(stored),
     }
 }
 
-fn stages(recordings: &Path, runs: usize) -> Result<()> {
-    let polls = recordings.join("bench/gbfs_oslo_2000polls.jsonl.gz");
-    ensure!(
-        polls.is_file(),
-        "there is no {}: --recordings names the folder of recordings",
-        polls.display()
-    );
-    let upstream = Upstream::start(&["--polls", &polls.to_string_lossy()])?;
-    let mut rows = Vec::new();
-    for stage in [Stage::Raw, Stage::Clean, Stage::Load, Stage::Whole, Stage::Cold] {
-        rows.push(Row {
-            stage,
-            measured: Vec::new(),
-        });
-    }
-    for _ in 0..runs {
+fn stages(recorded: &Recorded) -> Result<()> {
+    let upstream = recorded.upstream()?;
+    let server = stub(Stored::Nothing)?;
+    let mut rows: Vec<(Stage, Row)> = [Stage::Raw, Stage::Clean, Stage::Load, Stage::Whole, Stage::Cold]
+        .map(|stage| (stage, Row::new(stage.to_string())))
+        .into();
+    let mut into_mongodb = Row::new("mongodb".to_owned());
+    for _ in 0..recorded.runs {
         let home = tempfile::tempdir()?;
         let whole = tempfile::tempdir()?;
         let cold = tempfile::tempdir()?;
-        for row in &mut rows {
-            let (pipeline, home) = match row.stage {
+        for (stage, row) in &mut rows {
+            let (pipeline, home) = match stage {
                 Stage::Whole => ("stations", whole.path()),
                 Stage::Cold => ("earthquakes", cold.path()),
                 _ => ("stations", home.path()),
             };
-            row.measured.push(measure(row.stage, pipeline, &upstream.base_url, home)?);
+            row.measured.push(one_stage(*stage, pipeline, &upstream, home)?);
         }
+        into_mongodb.measured.push(one_way(Way::Load, &server, home.path())?);
     }
+    let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+    rows.insert(3.min(rows.len()), into_mongodb);
     table::print(&rows)
+}
+
+/// Every way into a stub that has nothing, then into one that has something older under each key; the ways take turns.
+fn mongodb(recorded: &Recorded) -> Result<()> {
+    let home = tempfile::tempdir()?;
+    {
+        let upstream = recorded.upstream()?;
+        one_stage(Stage::Raw, "stations", &upstream, home.path())?;
+        one_stage(Stage::Clean, "stations", &upstream, home.path())?;
+    }
+    for (stored, title) in [
+        (Stored::Nothing, "All documents are new"),
+        (Stored::Older, "All documents are there, older"),
+    ] {
+        let server = stub(stored)?;
+        let mut rows: Vec<(Way, Row)> = Way::value_variants().iter().map(|way| (*way, Row::new(way.to_string()))).collect();
+        for _ in 0..recorded.runs {
+            for (way, row) in &mut rows {
+                row.measured.push(one_way(*way, &server, home.path())?);
+            }
+        }
+        let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+        table::print_compared(title, &rows)?;
+    }
+    Ok(())
 }
 
 fn synthetic(gigabytes: f64) -> Result<()> {
     let pages = (gigabytes * 1e9 / SYNTHETIC_PAGE_BYTES).ceil() as usize;
-    let upstream = Upstream::start(&["--synthetic-pages", &pages.to_string()])?;
+    let upstream = Server::start(&["upstream".as_ref(), "--synthetic-pages".as_ref(), pages.to_string().as_ref()])?;
     let home = tempfile::tempdir()?;
-    let measured = measure(Stage::Whole, "synthetic", &upstream.base_url, home.path())?;
-    table::print(&[Row {
-        stage: Stage::Whole,
-        measured: vec![measured],
-    }])
+    let mut row = Row::new(Stage::Whole.to_string());
+    row.measured.push(one_stage(Stage::Whole, "synthetic", &upstream, home.path())?);
+    table::print(&[row])
 }
 
-/// Runs one stage in a child process, which prints what it used.
-fn measure(stage: Stage, pipeline: &str, base_url: &str, home: &Path) -> Result<Measured> {
-    let output = Command::new(std::env::current_exe()?)
-        .args([
-            "stage",
-            &stage.to_string(),
-            "--pipeline",
-            pipeline,
-            "--base-url",
-            base_url,
-            "--home",
-        ])
-        .arg(home)
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(output.status.success(), "the stage {stage} failed");
-    let text = String::from_utf8(output.stdout)?;
-    let last = text.lines().last().with_context(|| format!("the stage {stage} printed nothing"))?;
-    Ok(serde_json::from_str(last)?)
-}
-
-/// The upstream's process; ended when this value goes.
-struct Upstream {
-    process: Child,
-    base_url: String,
-}
-
-impl Upstream {
-    fn start(arguments: &[&str]) -> Result<Upstream> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .arg("upstream")
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().context("the upstream has no output")?).read_line(&mut line)?;
-        let port = line.strip_prefix("port ").context("the upstream did not say its port")?.trim_end();
-        Ok(Upstream {
-            base_url: format!("http://127.0.0.1:{port}/"),
-            process,
-        })
+impl Recorded {
+    fn upstream(&self) -> Result<Server> {
+        let polls = self.recordings.join("bench/gbfs_oslo_2000polls.jsonl.gz");
+        ensure!(
+            polls.is_file(),
+            "there is no {}: --recordings names the folder of recordings",
+            polls.display()
+        );
+        Server::start(&["upstream".as_ref(), "--polls".as_ref(), polls.as_ref()])
     }
 }
 
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+fn stub(stored: Stored) -> Result<Server> {
+    let stored = stored
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default();
+    Server::start(&["stub".as_ref(), stored.as_ref()])
+}
+
+fn one_stage(stage: Stage, pipeline: &str, upstream: &Server, home: &Path) -> Result<Measured> {
+    measure(&[
+        "stage".as_ref(),
+        stage.to_string().as_ref(),
+        "--pipeline".as_ref(),
+        pipeline.as_ref(),
+        "--base-url".as_ref(),
+        format!("http://127.0.0.1:{}/", upstream.port).as_ref(),
+        "--home".as_ref(),
+        home.as_ref(),
+    ])
+}
+
+fn one_way(way: Way, server: &Server, home: &Path) -> Result<Measured> {
+    measure(&[
+        "mongo".as_ref(),
+        way.to_string().as_ref(),
+        "--uri".as_ref(),
+        format!("mongodb://127.0.0.1:{}/bench", server.port).as_ref(),
+        "--home".as_ref(),
+        home.as_ref(),
+    ])
 }

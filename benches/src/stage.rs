@@ -1,15 +1,14 @@
-//! One stage of the product, run in this process; then one line of JSON with what was used.
+//! One stage of the product, run in this process.
 
-use crate::{table::Measured, usage};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use cli::local::{Home, clock::SystemClock, holder};
+use documents::Documents;
 use lake::{CleanKey, Definitions, Key, RawKey, RunId};
-use ledger::{Clock, Interrupted, Observer, Run, Step};
+use ledger::{Clock, Interrupted, LoadTally, Observer, Run, Step};
 use pipeline::Checked;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,28 +43,20 @@ impl Observer for Unwatched {
     }
 }
 
-/// Runs a stage on the pipeline named, with `home` as its home.
-pub fn run(stage: Stage, pipeline: &str, base_url: &str, home: &Path) -> Result<()> {
-    // Another one may have been installed by the command: either is well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let records = runtime.block_on(async {
-        match stage {
-            Stage::Raw => raw(pipeline, base_url, home).await,
-            Stage::Clean => clean(pipeline, home).await,
-            Stage::Load => load(pipeline, home).await,
-            Stage::Whole => whole(pipeline, &["--base-url", base_url], home).await,
-            Stage::Cold => whole(pipeline, &["--recorded"], home).await,
+/// Runs a stage on the pipeline named, with `home` as its home, and answers with how many records it did.
+pub async fn run(stage: Stage, pipeline: &str, base_url: &str, home: &Path) -> Result<u64> {
+    match stage {
+        Stage::Raw => raw(pipeline, base_url, home).await,
+        Stage::Clean => clean(pipeline, home).await,
+        Stage::Load => {
+            let home = Home::open(home)?;
+            let tally = load_into(&home, home.documents.clone()).await?;
+            ensure!(tally.inserted == RECORDED_ROWS, "not all documents were inserted: {tally:?}");
+            Ok(tally.inserted)
         }
-    })?;
-    let usage = usage::of_this_process()?;
-    let measured = Measured {
-        records,
-        cpu_seconds: usage.cpu_seconds,
-        peak_megabytes: usage.peak_megabytes,
-    };
-    writeln!(std::io::stdout(), "{}", serde_json::to_string(&measured)?)?;
-    Ok(())
+        Stage::Whole => whole(pipeline, &["--base-url", base_url], home).await,
+        Stage::Cold => whole(pipeline, &["--recorded"], home).await,
+    }
 }
 
 fn text(pipeline: &str) -> Result<&'static str> {
@@ -124,7 +115,7 @@ async fn raw(pipeline: &str, base_url: &str, home: &Path) -> Result<u64> {
 }
 
 /// The rows of the recording; the stages after the first count what they see and are compared with it.
-const RECORDED_ROWS: u64 = 519_570;
+pub const RECORDED_ROWS: u64 = 519_570;
 
 async fn clean(pipeline: &str, home: &Path) -> Result<u64> {
     let home = Home::open(home)?;
@@ -150,29 +141,25 @@ async fn clean(pipeline: &str, home: &Path) -> Result<u64> {
     Ok(records)
 }
 
-async fn load(pipeline: &str, home: &Path) -> Result<u64> {
-    let home = Home::open(home)?;
+/// Loads all clean objects of a home into a store of documents, and answers with the numbers of these very attempts.
+pub async fn load_into(home: &Home, documents: Arc<dyn Documents>) -> Result<LoadTally> {
     let services = load::Services {
         store: home.store.clone(),
         ledger: home.ledger.clone(),
-        documents: home.documents.clone(),
+        documents,
         definitions: home.definitions.clone(),
     };
-    let mut inserted = 0;
-    for key in keys(&home, &format!("clean/{pipeline}/")).await? {
+    let mut tally = LoadTally::default();
+    for key in keys(home, "clean/").await? {
         let input = load::Input {
             clean: CleanKey::parse(key.as_str())?,
         };
-        inserted += load::handle(&input, &the_run(), &services).await?.tally.inserted;
+        tally += load::handle(&input, &the_run(), &services).await?.this_attempt;
     }
-    ensure!(
-        inserted == RECORDED_ROWS,
-        "{inserted} documents were inserted, {RECORDED_ROWS} are in the recording"
-    );
-    Ok(inserted)
+    Ok(tally)
 }
 
-async fn keys(home: &Home, prefix: &str) -> Result<Vec<Key>> {
+pub async fn keys(home: &Home, prefix: &str) -> Result<Vec<Key>> {
     let mut keys: Vec<Key> = Vec::new();
     loop {
         let page = home.store.list(prefix, keys.last(), 1_000).await?;

@@ -1,11 +1,10 @@
-//! The table of results.
+//! The tables of results.
 
-use crate::stage::Stage;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 
-/// What one run of a stage used.
+/// What one run used.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Measured {
     pub records: u64,
@@ -13,32 +12,63 @@ pub struct Measured {
     pub peak_megabytes: f64,
 }
 
-/// A stage and its runs.
+/// Something measured, several times.
 pub struct Row {
-    pub stage: Stage,
+    pub name: String,
     pub measured: Vec<Measured>,
 }
 
-/// Prints medians, a row a stage.
+impl Row {
+    pub fn new(name: String) -> Row {
+        Row {
+            name,
+            measured: Vec::new(),
+        }
+    }
+
+    fn cpu_seconds(&self) -> f64 {
+        median(self.measured.iter().map(|m| m.cpu_seconds))
+    }
+}
+
+/// Prints medians, a line a row.
 pub fn print(rows: &[Row]) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{:<8} {:>10} {:>12} {:>20} {:>10}",
-        "stage", "records", "CPU s", "CPU s/million rows", "peak MB"
-    )?;
+    head(&mut out)?;
     for row in rows {
-        let cpu = median(row.measured.iter().map(|m| m.cpu_seconds));
-        let peak = median(row.measured.iter().map(|m| m.peak_megabytes));
-        let records = row.measured.first().map_or(0, |m| m.records);
-        let per_million = cpu * 1e6 / records.max(1) as f64;
-        writeln!(
-            out,
-            "{:<8} {records:>10} {cpu:>12.2} {per_million:>20.2} {peak:>10.1}",
-            row.stage.to_string()
-        )?;
+        writeln!(out, "{}", line(row))?;
     }
     Ok(())
+}
+
+/// Prints medians under a title, each row's processor time beside the first one's.
+pub fn print_compared(title: &str, rows: &[Row]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "\n{title}")?;
+    head(&mut out)?;
+    let first = rows.first().map_or(0.0, Row::cpu_seconds);
+    for row in rows {
+        writeln!(out, "{} {:>6.2}", line(row), first / row.cpu_seconds())?;
+    }
+    writeln!(out, "The last column: the first row's processor time as a multiple of this row's.")?;
+    Ok(())
+}
+
+fn head(out: &mut impl Write) -> Result<()> {
+    writeln!(
+        out,
+        "{:<14} {:>10} {:>12} {:>20} {:>10}",
+        "what", "records", "CPU s", "CPU s/million rows", "peak MB"
+    )?;
+    Ok(())
+}
+
+fn line(row: &Row) -> String {
+    let cpu = row.cpu_seconds();
+    let peak = median(row.measured.iter().map(|m| m.peak_megabytes));
+    let records = row.measured.first().map_or(0, |m| m.records);
+    let per_million = cpu * 1e6 / records.max(1) as f64;
+    format!("{:<14} {records:>10} {cpu:>12.2} {per_million:>20.2} {peak:>10.1}", row.name)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

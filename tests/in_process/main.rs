@@ -4,8 +4,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, and says to people how to run it alone"
+    reason = "a test fails by panicking"
 )]
 
 mod conservation;

@@ -122,6 +122,12 @@ impl Chain {
         self
     }
 
+    /// Documents in another store than the embedded one.
+    pub fn with_documents(mut self, documents: Arc<dyn Documents>) -> Chain {
+        self.documents = documents;
+        self
+    }
+
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
     }

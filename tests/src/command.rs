@@ -57,6 +57,8 @@ impl Home {
             .arg("--home")
             .arg(self.folder().join("home"))
             .current_dir(self.folder());
+        // A developer's own database is no place for a test's documents.
+        command.env_remove("TIDEMILL_MONGODB_URI");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
             .stdin(Stdio::null())

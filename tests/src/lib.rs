@@ -4,11 +4,14 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking"
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says to people how to run it alone"
 )]
 
 pub mod chain;
 pub mod command;
 pub mod folder;
+pub mod gate;
 pub mod rejected;
+pub mod simulator;
 pub mod upstream;

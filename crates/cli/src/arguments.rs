@@ -15,6 +15,10 @@ use std::path::PathBuf;
     after_help = "To see it work, from a clone of the repository:\n  tidemill run earthquakes --recorded\n  tidemill documents earthquakes --limit 3",
     after_long_help = "To see it work, from a clone of the repository:\n  tidemill run earthquakes --recorded\n  tidemill documents earthquakes --limit 3\n\n\
         PIPELINE is a file, or the name of one in `pipelines/`.\n\n\
+        Environment variables (the second and third also from a file `.env` in the working folder):\n  \
+        TIDEMILL_HOME          where the lake, the ledger and the documents are kept\n  \
+        TIDEMILL_MONGODB_URI   MongoDB, to load the documents there: mongodb://USER:PASSWORD@HOST/DATABASE\n  \
+        TIDEMILL_SECRET_NAME   the value of `${secret:name}` in a pipeline file\n\n\
         Exit codes: 0 all is well; 1 work failed, or more records were rejected or refused than the pipeline's `reject_limit` allows; \
         2 wrong use, or a pipeline file with faults; 130 stopped by Ctrl-C."
 )]
@@ -81,6 +85,11 @@ pub enum Command {
     /// Clean and load again from `raw/` under the pipeline file as it is now; the source is not asked
     #[command(after_help = "Examples:\n  tidemill replay earthquakes\n  tidemill replay earthquakes --since 2026-11-01")]
     Replay(Replay),
+    /// Tell what documents go to, as whom, what is allowed there, and whether collections are as declared
+    #[command(
+        after_help = "Nothing is changed. The exit code is 1 when something is wrong, and what to do about it is said.\n\nExamples:\n  tidemill doctor\n  tidemill doctor earthquakes --json\n  TIDEMILL_MONGODB_URI=mongodb://localhost/test tidemill doctor"
+    )]
+    Doctor(Doctor),
     /// Write a commented pipeline file to start from: pipelines/NAME.yaml
     Init(Init),
 }
@@ -184,6 +193,13 @@ pub struct Replay {
     /// Only this resource of the pipeline
     #[arg(long, value_name = "NAME")]
     pub resource: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Only the collections of these pipelines: files, or names in `pipelines/` [default: all there]
+    #[arg(value_name = "PIPELINES")]
+    pub pipelines: Vec<String>,
 }
 
 #[derive(Debug, Args)]

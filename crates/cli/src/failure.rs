@@ -1,6 +1,7 @@
 //! How a command ends: its exit code, and what the one who typed it is told when it did not end well.
 
 use crate::{context::Context, output::plain::plain_lines};
+use documents::DocumentsError;
 use std::io::{self, Write};
 
 /// The exit code.
@@ -25,10 +26,12 @@ pub struct Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Failure {
+        let error = error.into();
+        let (status, next) = error.chain().find_map(of_store).unwrap_or((Status::Failed, None));
         Failure {
-            status: Status::Failed,
-            error: error.into(),
-            next: None,
+            status,
+            error,
+            next: next.map(str::to_owned),
         }
     }
 }
@@ -81,6 +84,26 @@ impl Failure {
         }
         text
     }
+}
+
+/// What a failure of the store of documents comes to, wherever it shows: a URI that can't be used is a wrong setting.
+fn of_store(cause: &(dyn std::error::Error + 'static)) -> Option<(Status, Option<&'static str>)> {
+    Some(match cause.downcast_ref()? {
+        DocumentsError::Uri { .. } | DocumentsError::NoUri { .. } => {
+            let next = "put `TIDEMILL_MONGODB_URI` right, in the environment or in `.env`";
+            (Status::Wrong, Some(next))
+        }
+        DocumentsError::Unreachable { .. }
+        | DocumentsError::SignIn { .. }
+        | DocumentsError::Denied { .. }
+        | DocumentsError::Certificate { .. }
+        | DocumentsError::Unsupported { .. } => {
+            let next =
+                "when that is seen to, type the same again; `tidemill doctor` tells what this is connected to, as whom, and what it may do";
+            (Status::Failed, Some(next))
+        }
+        _ => (Status::Failed, None),
+    })
 }
 
 /// An error and all its causes in a line, for tables and JSON.

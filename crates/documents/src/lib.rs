@@ -6,11 +6,15 @@ pub mod extended_json;
 pub mod judge;
 pub mod key;
 pub mod model;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 pub mod port;
 pub mod prepare;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "mongodb")]
+pub use self::mongodb::MongoDocuments;
 pub use contract::{Change, Contract, Found, Tightness};
 pub use element::{DEPTH_MAX, Unreadable};
 pub use judge::{Stamp, Verdict, judge};

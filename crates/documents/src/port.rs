@@ -137,4 +137,65 @@ pub enum DocumentsError {
     },
     #[error("the collection `{collection}` holds something that is not ours: {problem}")]
     Damaged { collection: String, problem: String },
+    /// Passes by itself, or when somebody sees to the server or the way to it.
+    #[error(
+        "could not {action} in the collection `{collection}`: no answer from MongoDB at {server} ({problem}): see that it runs and can be reached from here (its list of permitted addresses, security groups, DNS)"
+    )]
+    Unreachable {
+        action: &'static str,
+        collection: String,
+        server: String,
+        /// What was tried, and what came of it.
+        problem: String,
+    },
+    #[error(
+        "MongoDB at {server} does not let Tidemill in ({problem}): see that user, password and `authSource` (or the certificate, or the role) in the URI are right"
+    )]
+    SignIn { server: String, problem: String },
+    #[error(
+        "could not {action} in the collection `{collection}` of the database `{database}` at {server}: the user may not do so ({problem}): give it the role `readWrite` and the action `collMod` on the database (the role `dbAdmin` has it)"
+    )]
+    Denied {
+        action: &'static str,
+        collection: String,
+        database: String,
+        server: String,
+        problem: String,
+    },
+    #[error("the certificate of MongoDB at {server} is not to be trusted: {problem}")]
+    Certificate { server: String, problem: String },
+    /// The URI itself is a secret: only the part that is wrong is named.
+    #[error("the URI of MongoDB can't be used: {problem}")]
+    Uri { problem: String },
+    #[error("the URI of MongoDB could not be read")]
+    NoUri { source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("MongoDB at {server} can't be used: {problem}")]
+    Unsupported { server: String, problem: String },
+    #[error("could not {action} in the collection `{collection}` of the database `{database}` at {server}: the server says: {said}")]
+    Refused {
+        action: &'static str,
+        collection: String,
+        database: String,
+        server: String,
+        said: String,
+    },
+}
+
+impl DocumentsError {
+    /// Whether the same call may succeed later, though nobody changes a setting.
+    pub fn passes(&self) -> bool {
+        match self {
+            DocumentsError::Unavailable { .. } | DocumentsError::Unreachable { .. } | DocumentsError::NoUri { .. } => true,
+            DocumentsError::Open { .. }
+            | DocumentsError::NotOurs { .. }
+            | DocumentsError::NotClean { .. }
+            | DocumentsError::Damaged { .. }
+            | DocumentsError::SignIn { .. }
+            | DocumentsError::Denied { .. }
+            | DocumentsError::Certificate { .. }
+            | DocumentsError::Uri { .. }
+            | DocumentsError::Unsupported { .. }
+            | DocumentsError::Refused { .. } => false,
+        }
+    }
 }

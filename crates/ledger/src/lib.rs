@@ -20,7 +20,7 @@ pub use collection::CollectionClaim;
 pub use conservation::Totals;
 pub use cursor::{Cursor, CursorValue};
 pub use fact::{CleanTally, Fact, FactKey, LoadTally, Stage};
-pub use lease::{Holder, Lease, LeaseOutcome, LeaseRequest};
+pub use lease::{Held, Holder, Lease, LeaseOutcome, LeaseRequest};
 pub use model::Model;
 pub use next::Next;
 pub use port::{Extracted, Ledger, LedgerError, RunFilter, Unfinished};

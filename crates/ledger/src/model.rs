@@ -255,6 +255,10 @@ impl Ledger for Mutex<Model> {
         Ok(())
     }
 
+    async fn held(&self, resource: &ResourceId) -> Result<Option<Held>, LedgerError> {
+        Ok(locked(self).leases.get(resource).and_then(|stored| stored.held.clone()))
+    }
+
     async fn begin_run(&self, lease: &Lease, run: &RunRecord) -> Result<RunRecord, LedgerError> {
         locked(self).begin_run(lease, run)
     }

@@ -1,6 +1,6 @@
 //! The port to where the ledger is kept: SQLite on a laptop, DynamoDB in the cloud.
 
-use crate::{CollectionClaim, Cursor, Fact, FactKey, Lease, LeaseOutcome, LeaseRequest, ResourceId, RunRecord, Stage};
+use crate::{CollectionClaim, Cursor, Fact, FactKey, Held, Lease, LeaseOutcome, LeaseRequest, ResourceId, RunRecord, Stage};
 use async_trait::async_trait;
 use lake::{RawKey, RunId};
 use pipeline::Name;
@@ -60,6 +60,9 @@ pub trait Ledger: Send + Sync {
 
     /// Gives the lease back; well too when it is no longer ours.
     async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError>;
+
+    /// Who holds the resource's lease, if it was not given back. It may have expired.
+    async fn held(&self, resource: &ResourceId) -> Result<Option<Held>, LedgerError>;
 
     /// Records the start of a run under the lease. A run with this id that is there already is returned as it is, unless it was
     /// skipped: the same tick delivered twice at once, the second of which found the lease held by the first.

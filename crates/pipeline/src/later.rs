@@ -32,12 +32,8 @@ const LATER: &[Later] = &[
         "files that are not UTF-8",
     ),
     (&["parquet", "avro", "xml", "excel", "xlsx"], &["FileFormat"], "this file format"),
-    (
-        &["unique", "partial", "expire_after", "collation", "text", "name"],
-        &["Index"],
-        "options of indexes",
-    ),
-    (&["text", "hashed", "2d"], &["IndexKind"], "this kind of index"),
+    (&["sparse", "hidden"], &["Index"], "this option of indexes"),
+    (&["hashed", "2d"], &["IndexKind"], "this kind of index"),
     (&["warehouse", "table", "partition_by"], &["Load", "Resource"], "tables in the lake"),
     (
         &["backup", "notify", "alerts", "sla"],

@@ -18,7 +18,7 @@ pub mod template;
 mod typed;
 mod yaml;
 
-pub use check::{Checked, DefinitionHash, DefinitionHashError, check, source_hash};
+pub use check::{Checked, DefinitionHash, DefinitionHashError, check, source_hash, time_ms};
 pub use definition::*;
 pub use fault::{Fault, Faults};
 pub use name::Name;

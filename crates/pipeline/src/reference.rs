@@ -73,7 +73,7 @@ TIDEMILL_SECRET_USGS_FEED={\"token\": \"…\"}
 ";
 
 /// Types that are one value; they are explained together at the end.
-const VALUES: [(&str, &str); 8] = [
+const VALUES: [(&str, &str); 9] = [
     ("Name", "name"),
     ("Path", "path"),
     ("Span", "length of time"),
@@ -81,6 +81,7 @@ const VALUES: [(&str, &str); 8] = [
     ("Template", "template"),
     ("RejectLimit", "count or share"),
     ("IndexKind", "kind of index"),
+    ("TextLanguage", "language"),
     ("Scalar", "value"),
 ];
 

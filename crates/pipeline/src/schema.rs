@@ -1,6 +1,6 @@
 //! The JSON Schema of the language, drawn from its types; `check` walks a file against it.
 
-use crate::{ByteSize, IndexKind, Name, Path, Pipeline, RejectLimit, Span, Template};
+use crate::{ByteSize, IndexKind, Name, Path, Pipeline, RejectLimit, Span, Template, TextLanguage};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -93,6 +93,13 @@ written_as!(RejectLimit, {
     "format": "reject_limit",
 });
 written_as!(IndexKind, {
-    "description": "How a field is indexed: `1` ascending, `-1` descending, `2dsphere` for a `geo_point`.",
-    "enum": [1, -1, "2dsphere"],
+    "description": "How a field is indexed: `1` ascending, `-1` descending, `2dsphere` for a `geo_point`, `text` for words (`$text`).",
+    "enum": [1, -1, "2dsphere", "text"],
+});
+written_as!(TextLanguage, {
+    "description": "A language of a text index: `danish`, `dutch`, `english`, `finnish`, `french`, `german`, `hungarian`, `italian`, `norwegian`, `portuguese`, `romanian`, `russian`, `spanish`, `swedish`, `turkish`; `none`: words as they are.",
+    "enum": [
+        "danish", "dutch", "english", "finnish", "french", "german", "hungarian", "italian", "none", "norwegian", "portuguese", "romanian", "russian",
+        "spanish", "swedish", "turkish"
+    ],
 });

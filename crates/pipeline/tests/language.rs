@@ -3,7 +3,8 @@
 
 use pipeline::{
     ByteSize, CursorType, DefinitionHash, FieldType, FileFormat, Incremental, IndexKind, ItemType, Paginator, Part, Path, Pipeline,
-    RateLimit, RejectLimit, Scalar, Source, Span, Step, Template, UnknownFields, Variable, WriteDisposition, check, source_hash,
+    RateLimit, RejectLimit, Scalar, Source, Span, Step, Template, Test, TextLanguage, UnknownFields, Variable, WriteDisposition, check,
+    source_hash,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -87,6 +88,38 @@ fn earthquakes_means_what_it_says() {
     assert_eq!(load.write_disposition, WriteDisposition::Merge);
     assert_eq!(load.indexes[0].keys["occurred_at"], IndexKind::Descending);
     assert_eq!(load.indexes[1].keys["location"], IndexKind::Sphere);
+}
+
+/// Every option of an index, of which `check` has nothing to say; and the content of volatile fields beside kept keys.
+#[test]
+fn indexes_take_their_options() {
+    let text = include_str!("indexes.yaml");
+    let pipeline = read(text);
+    let indexes = &pipeline.resources[0].load.indexes;
+    let names: Vec<String> = indexes.iter().map(pipeline::Index::name).collect();
+    assert_eq!(
+        names,
+        [
+            "email_1",
+            "by_country",
+            "seen_at_1",
+            "place_2dsphere",
+            "words",
+            "lines.sku_1_lines.price_-1",
+            "name_1"
+        ]
+    );
+    let unique = &indexes[0];
+    assert!(unique.unique && !indexes[1].unique);
+    assert_eq!(unique.partial[0].field, "email");
+    assert_eq!(unique.partial[0].test, Test::IsNull(false));
+    assert_eq!(unique.collation.as_ref().unwrap().strength, Some(2));
+    assert_eq!(indexes[2].expire_after, Some(Span(Duration::from_secs(30 * 86_400))));
+    assert_eq!(indexes[4].keys["name"], IndexKind::Text);
+    assert_eq!(indexes[4].default_language, Some(TextLanguage::German));
+    assert_eq!(indexes[4].weights["name"], 5);
+    let written = serde_json::to_string_pretty(&pipeline).unwrap();
+    assert_eq!(read(&written), pipeline);
 }
 
 #[test]

@@ -39,7 +39,9 @@ impl Error {
     pub fn next(&self) -> Next {
         match self {
             Error::Store(StoreError::Io { .. }) | Error::Interrupted(_) | Error::CleanFactsMissing { .. } => Next::Retry,
-            Error::Ledger(LedgerError::Unavailable { .. }) | Error::Documents(DocumentsError::Unavailable { .. }) => Next::Retry,
+            Error::Ledger(LedgerError::Unavailable { .. }) => Next::Retry,
+            // A server that is away or has too much to do; not one that does not let us in, or a setting that is wrong.
+            Error::Documents(error) if error.passes() => Next::Retry,
             Error::Definition(DefinitionError::Store {
                 source: StoreError::Io { .. },
                 ..
@@ -47,6 +49,58 @@ impl Error {
             Error::Ledger(LedgerError::LeaseLost { .. }) => Next::Alarm,
             Error::Store(_) | Error::Ledger(_) | Error::Documents(_) | Error::Definition(_) => Next::Alarm,
             Error::NotBson { .. } | Error::UnknownResource { .. } | Error::Unbalanced { .. } | Error::WrongFact { .. } => Next::Alarm,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_tried_again_and_what_somebody_must_put_right_is_told() {
+        let (server, problem) = (|| "db.example.org".to_owned(), || "why".to_owned());
+        let (action, collection) = ("write", || "orders".to_owned());
+        let retry = [
+            DocumentsError::Unreachable {
+                action,
+                collection: collection(),
+                server: server(),
+                problem: problem(),
+            },
+            DocumentsError::Unavailable {
+                action,
+                collection: collection(),
+                source: "too much to do".into(),
+            },
+        ];
+        let alarm = [
+            DocumentsError::SignIn {
+                server: server(),
+                problem: problem(),
+            },
+            DocumentsError::Denied {
+                action,
+                collection: collection(),
+                database: "shop".to_owned(),
+                server: server(),
+                problem: problem(),
+            },
+            DocumentsError::Certificate {
+                server: server(),
+                problem: problem(),
+            },
+            DocumentsError::Uri { problem: problem() },
+            DocumentsError::Unsupported {
+                server: server(),
+                problem: problem(),
+            },
+        ];
+        for error in retry {
+            assert_eq!(Error::from(error).next(), Next::Retry);
+        }
+        for error in alarm {
+            assert_eq!(Error::from(error).next(), Next::Alarm);
         }
     }
 }

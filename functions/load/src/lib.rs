@@ -9,7 +9,7 @@ pub use error::Error;
 pub use replacement::Replacement;
 
 use batch::Batches;
-use documents::{Batch, Documents, Target, Version, WriteOutcome};
+use documents::{Batch, Contract, Documents, Target, Version, WriteOutcome};
 use lake::{CleanKey, CleanMetadata, Definitions, ObjectReader, Part, Store};
 use ledger::{Fact, FactKey, Ledger, LoadTally, ResourceId, Run, Stage, Step};
 use pipeline::{Checked, Resource, WriteDisposition};
@@ -52,6 +52,8 @@ struct Work<'a> {
     definition: Arc<Checked>,
     metadata: CleanMetadata,
     target: Target,
+    /// What the collection must be.
+    contract: Contract,
     allow_empty: bool,
 }
 
@@ -74,6 +76,8 @@ pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Out
         collection: resource.load.collection.clone(),
         version,
     };
+    let owner = format!("{}/{}", input.clean.raw.pipeline, resource.name);
+    let contract = Contract::of(resource, &owner);
     let allow_empty = resource.load.allow_empty;
     let work = Work {
         run,
@@ -83,6 +87,7 @@ pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Out
         definition: definition.clone(),
         metadata,
         target,
+        contract,
         allow_empty,
     };
     let (tally, this_attempt) = match input.clean.raw.part {
@@ -113,6 +118,9 @@ impl Work<'_> {
         let mut refused = Refused::new(self.services.store.as_ref(), self.clean);
         let mut batches = Batches::default();
         while batches.fill(reader).await? {
+            if batches.ordinal() == 0 {
+                self.declare().await?;
+            }
             let documents = batches.documents(&self.object)?;
             let batch = Batch {
                 object: &self.object,
@@ -154,6 +162,11 @@ impl Work<'_> {
                 object: self.object.clone(),
             }),
         }
+    }
+
+    /// The collection may be missing, or its validator not know this definition's documents yet: before the first of them, and before a version is shown.
+    async fn declare(&self) -> Result<(), Error> {
+        Ok(self.services.documents.declare(&self.target, &self.contract).await?)
     }
 
     fn resource_id(&self) -> ResourceId {

@@ -57,10 +57,17 @@ impl Work<'_> {
         Ok(match replacement(self.parts().await?, &facts, limit, self.allow_empty) {
             ledger::Replacement::Wait(missing) => Replacement::Waiting(missing),
             ledger::Replacement::Refused(refused) => self.refused(version, refused).await?,
-            ledger::Replacement::Ready => match self.services.documents.replace(&self.target.collection, version).await? {
-                Replaced::Visible => Replacement::Visible,
-                Replaced::Older => Replacement::Older,
-            },
+            ledger::Replacement::Ready => self.show(version).await?,
+        })
+    }
+
+    /// Makes the run's documents what readers see. A run without documents has staged nothing, and its collection is as declared all the same.
+    async fn show(&self, version: Version) -> Result<Replacement, Error> {
+        self.declare().await?;
+        let replaced = self.services.documents.replace(&self.target.collection, version).await?;
+        Ok(match replaced {
+            Replaced::Visible => Replacement::Visible,
+            Replaced::Older => Replacement::Older,
         })
     }
 

@@ -157,7 +157,7 @@ impl Documents for Naive {
     }
 
     async fn collections(&self) -> Result<Vec<String>, DocumentsError> {
-        Ok(vec![super::delivery::collection().to_string()])
+        Ok(vec![tidemill_tests::simulator::collection().to_string()])
     }
 
     async fn declare(&self, _: &Target, _: &Contract) -> Result<(), DocumentsError> {

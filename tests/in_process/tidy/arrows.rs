@@ -81,6 +81,7 @@ const RULES: &[Rule] = &[
             "aws-lc-sys",
             "serde_yaml",
             "tidemill-tests",
+            "servers",
         ],
         why: "TLS is rustls with ring, one provider a process; YAML is serde-saphyr",
     },
@@ -195,7 +196,8 @@ fn every_member_has_its_rules() {
         .map(|(list, _)| list.split('"').filter(|part| part.contains('/')).collect())
         .unwrap();
     assert!(members.len() >= PACKAGES.len(), "{members:?}");
-    for member in members {
+    // What is under `tests/` no user gets.
+    for member in members.into_iter().filter(|member| !member.starts_with("tests/")) {
         let name = member.rsplit('/').next().unwrap();
         assert!(
             PACKAGES.contains(&name),

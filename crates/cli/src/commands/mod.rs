@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod check;
+mod doctor;
 mod document_key;
 mod documents;
 mod explain;
@@ -15,11 +16,14 @@ mod trial;
 use crate::{
     Context, Failure, Status,
     arguments::{Arguments, Command, Global, Source},
-    local::{self, Found, Home, HomeError, PipelineError, Request, Runner, Upstream, clock::SystemClock, home, secrets::Secrets},
+    local::{
+        self, Destination, DestinationError, Found, Home, HomeError, PipelineError, Request, Runner, Upstream, clock::SystemClock, home,
+        secrets::Secrets,
+    },
     output::progress::Progress,
 };
 use pipeline::Name;
-use std::{borrow::Cow, io::Write, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, io::Write, path::PathBuf, sync::Arc};
 
 /// What a command returns: its exit code, or why it ended early.
 type Ended = Result<Status, Failure>;
@@ -38,6 +42,7 @@ pub(crate) async fn dispatch(arguments: Arguments, context: &mut Context) -> End
         Command::Rejects(typed) => rejects::run(typed, &home, as_json, context).await,
         Command::Documents(typed) => documents::run(typed, &home, context).await,
         Command::Explain(typed) => explain::run(typed, &home, as_json, context).await,
+        Command::Doctor(typed) => doctor::run(typed, &home, as_json, context).await,
         Command::Replay(typed) => replay::run(typed, &home, as_json, context).await,
     }
 }
@@ -47,6 +52,9 @@ struct HomeAt {
     folder: PathBuf,
     /// As it was typed, for commands that we propose.
     typed: Option<PathBuf>,
+    /// What says where the documents go.
+    environment: BTreeMap<String, String>,
+    working_folder: PathBuf,
 }
 
 impl HomeAt {
@@ -57,6 +65,8 @@ impl HomeAt {
         HomeAt {
             folder: context.path(chosen.unwrap_or_else(|| home::DEFAULT.into())),
             typed,
+            environment: context.environment.clone(),
+            working_folder: context.folder.clone(),
         }
     }
 
@@ -70,17 +80,39 @@ impl HomeAt {
 
     /// For commands that look at what is there.
     fn open(&self) -> Result<Home, Failure> {
-        Home::open(&self.folder).map_err(|error| match error {
-            HomeError::Nothing(_) => {
-                Failure::wrong(error).next("run a pipeline first (tidemill run PIPELINE), or say where its home is with --home DIR")
-            }
-            other => Failure::from(other),
-        })
+        Home::open_with(&self.folder, &self.destination()?).map_err(no_home)
     }
 
     /// For commands that bring something in.
     fn create(&self) -> Result<Home, Failure> {
-        Ok(Home::create(&self.folder)?)
+        Home::create_with(&self.folder, &self.destination()?).map_err(no_home)
+    }
+
+    /// Where documents go.
+    fn destination(&self) -> Result<Destination, Failure> {
+        Destination::new(&self.environment, &self.working_folder).map_err(no_destination)
+    }
+}
+
+fn no_home(error: HomeError) -> Failure {
+    match error {
+        HomeError::Nothing(_) => {
+            Failure::wrong(error).next("run a pipeline first (tidemill run PIPELINE), or say where its home is with --home DIR")
+        }
+        HomeError::Destination(error) => no_destination(error),
+        other => Failure::from(other),
+    }
+}
+
+fn no_destination(error: DestinationError) -> Failure {
+    let next = error.next();
+    let failure = match error.is_wrong_use() {
+        true => Failure::wrong(error),
+        false => Failure::from(error),
+    };
+    match next {
+        Some(next) => failure.next(next),
+        None => failure,
     }
 }
 

@@ -4,10 +4,10 @@ use super::{Ended, HomeAt};
 use crate::{
     Context, Failure, Status,
     arguments::Run,
-    local::{Found, ResourceReport, RunnerError},
+    local::{Found, Place, ResourceReport, RunnerError},
     output::{
         json,
-        numbers::{bytes, count, duration, moment},
+        numbers::{bytes, count, counted, duration, moment},
         plain::{plain, plain_lines},
         tables::{Column, table},
     },
@@ -29,6 +29,7 @@ pub(super) async fn run(typed: &Run, at: &HomeAt, as_json: bool, context: &mut C
         tables(&reports, &mut context.out)?;
     }
     let status = troubles(&reports, Some(&rejects(&typed.pipeline, at)), &mut context.err)?;
+    elsewhere(typed, at, &reports, &mut context.err)?;
     if !as_json {
         next(typed, at, &found, &reports, &mut context.out)?;
     }
@@ -114,6 +115,9 @@ pub(super) fn troubles(reports: &[ResourceReport], rejects: Option<&str>, err: &
     {
         text.push_str(&format!("next: {rejects}\n"));
     }
+    if reports.iter().any(|report| report.waiting.is_some()) {
+        text.push_str("note: what was fetched is safe in raw/ and clean/; the next run goes on from there\n");
+    }
     err.write_all(plain_lines(&text).as_bytes())?;
     let well = reports.iter().all(ResourceReport::is_well);
     Ok(if well { Status::Well } else { Status::Failed })
@@ -132,6 +136,10 @@ fn trouble(report: &ResourceReport, text: &mut String) {
     }
     for notice in &report.notices {
         text.push_str(&format!("note: {name}: {notice}\n"));
+    }
+    if let Some(waiting) = &report.waiting {
+        let objects = counted(waiting.objects, "object");
+        text.push_str(&format!("error: {name}: {objects} could not be loaded: {}\n", waiting.why));
     }
     for problem in &report.problems {
         text.push_str(&format!("error: {}: {}\n", problem.object, problem.message));
@@ -160,6 +168,26 @@ fn trouble(report: &ResourceReport, text: &mut String) {
         let times = count(reason.count);
         text.push_str(&format!("  {times} × {}{field}: {}\n", reason.reason, plain(&reason.example)));
     }
+}
+
+/// Says, once a run, where the documents of earlier runs are, and what brings them.
+fn elsewhere(typed: &Run, at: &HomeAt, reports: &[ResourceReport], err: &mut dyn Write) -> io::Result<()> {
+    let mut places: Vec<&Place> = Vec::new();
+    for place in reports.iter().flat_map(|report| &report.elsewhere) {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    if places.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<String> = places.iter().map(|place| place.to_string()).collect();
+    let replay = at.command(&format!("replay {}", typed.pipeline));
+    let text = format!(
+        "note: documents that earlier runs loaded are in {}, and not where this run loads to\nnext: to bring all of them here: {replay}\n",
+        places.join("; in ")
+    );
+    err.write_all(plain_lines(&text).as_bytes())
 }
 
 /// What one may want to look at now.

@@ -1,6 +1,7 @@
-//! The folder that holds it all: `lake/`, `ledger.db`, `documents.db`.
+//! The folder that holds it all: `lake/`, `ledger.db`, and, unless they go to MongoDB, the documents in `documents.db`.
 
-use documents::{Documents, DocumentsError, SqliteDocuments};
+use super::{Destination, DestinationError, Place, Places};
+use documents::Documents;
 use lake::{Definitions, DirectoryStore, Store, StoreError};
 use ledger::{Ledger, LedgerError, SqliteLedger};
 use std::{
@@ -19,6 +20,10 @@ pub struct Home {
     pub ledger: Arc<dyn Ledger>,
     pub documents: Arc<dyn Documents>,
     pub definitions: Arc<Definitions>,
+    /// Where the documents are.
+    pub place: Place,
+    /// Where they were.
+    pub places: Places,
 }
 
 /// A home that can't be opened.
@@ -30,22 +35,32 @@ pub enum HomeError {
     Lake { path: PathBuf, source: StoreError },
     #[error("could not open the ledger in {path}")]
     Ledger { path: PathBuf, source: LedgerError },
-    #[error("could not open the documents in {path}")]
-    Documents { path: PathBuf, source: DocumentsError },
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
 }
 
 impl Home {
-    /// Opens a home that is there: one that has a lake. What else it had can be made again from `raw/`.
+    /// Opens a home that is there, with its own store of documents.
     pub fn open(folder: &Path) -> Result<Home, HomeError> {
+        Home::open_with(folder, &Destination::embedded())
+    }
+
+    /// Opens a home that is there: one that has a lake. What else it had can be made again from `raw/`.
+    pub fn open_with(folder: &Path, destination: &Destination) -> Result<Home, HomeError> {
         if folder.join("lake").is_dir() {
-            Home::create(folder)
+            Home::create_with(folder, destination)
         } else {
             Err(HomeError::Nothing(folder.to_owned()))
         }
     }
 
-    /// Opens a home, and makes it where there is none.
+    /// Opens a home with its own store of documents, and makes it where there is none.
     pub fn create(folder: &Path) -> Result<Home, HomeError> {
+        Home::create_with(folder, &Destination::embedded())
+    }
+
+    /// Opens a home, and makes it where there is none.
+    pub fn create_with(folder: &Path, destination: &Destination) -> Result<Home, HomeError> {
         let path = folder.to_owned();
         // The lake first: it makes the folders above it durably, and a home without its lake is none.
         let lake = DirectoryStore::open(folder.join("lake")).map_err(|source| HomeError::Lake {
@@ -56,18 +71,16 @@ impl Home {
             path: path.clone(),
             source,
         })?;
-        let documents = SqliteDocuments::open(&folder.join("documents.db"));
-        let documents = documents.map_err(|source| HomeError::Documents {
-            path: path.clone(),
-            source,
-        })?;
+        let documents = destination.open(folder)?;
         let store: Arc<dyn Store> = Arc::new(lake);
         Ok(Home {
             folder: path,
             definitions: Arc::new(Definitions::new(store.clone())),
             store,
             ledger: Arc::new(ledger),
-            documents: Arc::new(documents),
+            documents,
+            place: destination.place.clone(),
+            places: Places::of_home(folder),
         })
     }
 }

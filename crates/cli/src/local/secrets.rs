@@ -84,6 +84,11 @@ impl Secrets {
         }
     }
 
+    /// The value of a variable of Tidemill's own.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.get(name)
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.environment.get(name).or_else(|| self.file.get(name)).map(String::as_str)
     }

@@ -6,6 +6,9 @@ mod earlier;
 mod help;
 mod lake;
 mod look;
+#[cfg(feature = "mongodb")]
+mod mongodb;
+mod mongodb_uri;
 mod put_back;
 mod replaced;
 mod set_aside;

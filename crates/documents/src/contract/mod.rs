@@ -1,11 +1,16 @@
 //! What a collection must be, rendered from a resource of a pipeline: its validator and its indexes. Pure.
 
+mod constant;
+mod indexes;
+mod pattern;
 mod plan;
+mod same;
+mod validator;
 
 pub use plan::{Change, Found, FoundIndex, Tightness, plan};
 
 use bson::Document;
-use pipeline::Name;
+use pipeline::{Name, Resource};
 
 /// What a collection must be.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +22,18 @@ pub struct Contract {
     pub validator: Document,
     /// The indexes besides `_id`'s.
     pub indexes: Vec<IndexSpec>,
+}
+
+impl Contract {
+    /// The contract of a checked resource. The owner is what people call it by: `PIPELINE/RESOURCE`.
+    pub fn of(resource: &Resource, owner: &str) -> Contract {
+        Contract {
+            collection: resource.load.collection.clone(),
+            owner: owner.to_owned(),
+            validator: validator::validator(resource, owner),
+            indexes: indexes::indexes(resource),
+        }
+    }
 }
 
 /// An index as MongoDB's `createIndexes` takes it.

@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 #![allow(clippy::cloned_ref_to_slice_refs, reason = "a list of one document is written as a list of more")]
 
+#[cfg(feature = "mongodb")]
+mod mongodb;
 mod sqlite;
 mod suite;

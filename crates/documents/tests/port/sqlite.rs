@@ -9,7 +9,7 @@ use fastrand::Rng;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::suite::{self, Made, all, apply, merge, name, random, staged, sum, version, write, write_bytes};
+use crate::suite::{self, Keys, Made, Variety, all, apply, merge, name, random, staged, sum, version, write, write_bytes};
 
 fn new() -> (TempDir, SqliteDocuments) {
     let folder = tempfile::tempdir().unwrap();
@@ -46,7 +46,7 @@ suite!(
 async fn equals_the_model() {
     for seed in 0..40 {
         let (_folder, store) = new();
-        suite::equals_the_model(&store, seed).await;
+        suite::equals_the_model(&store, seed, Keys::Mixed).await;
     }
 }
 
@@ -55,7 +55,7 @@ async fn the_very_bytes_come_back() {
     let (mut once, mut twice) = (0, 0);
     for seed in 0..60 {
         let (folder, store) = new();
-        suite::the_very_bytes_come_back(&store, seed).await;
+        suite::the_very_bytes_come_back(&store, seed, Variety::Anything).await;
         once += kept(&folder, "bson IS NULL");
         twice += kept(&folder, "bson IS NOT NULL");
     }
@@ -97,7 +97,7 @@ async fn a_usual_document_is_kept_once() {
 async fn order_does_not_matter() {
     for seed in 0..20 {
         let ((_one_folder, one), (_other_folder, other)) = (new(), new());
-        suite::order_does_not_matter(&one, &other, seed).await;
+        suite::order_does_not_matter(&one, &other, seed, Keys::Mixed).await;
     }
 }
 
@@ -215,7 +215,7 @@ fn several_writers_end_as_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("documents.db");
         let mut rng = Rng::with_seed(seed);
-        let pool: Vec<Made> = (0..200).map(|_| random(&mut rng)).collect();
+        let pool: Vec<Made> = (0..200).map(|_| random(&mut rng, Keys::Mixed)).collect();
         let start = Arc::new(Barrier::new(WRITERS));
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {

@@ -7,7 +7,7 @@ mod tests;
 mod work;
 
 use crate::{
-    CollectionClaim, Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId,
+    CollectionClaim, Cursor, Extracted, Fact, FactKey, Held, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId,
     RunFilter, RunRecord, Unfinished,
 };
 use async_trait::async_trait;
@@ -168,6 +168,10 @@ impl Ledger for SqliteLedger {
 
     async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError> {
         self.write("give back a lease", |tx| work::release_lease(tx, lease))
+    }
+
+    async fn held(&self, resource: &ResourceId) -> Result<Option<Held>, LedgerError> {
+        self.read("look up a lease", |db| work::held(db, resource))
     }
 
     async fn begin_run(&self, lease: &Lease, run: &RunRecord) -> Result<RunRecord, LedgerError> {

@@ -1,7 +1,7 @@
 //! The statements of the SQLite ledger: each function is one call of the port, inside its transaction. What to store is decided by the pure rules.
 
 use super::{Fault, rows};
-use crate::lease::{Decision, StoredLease};
+use crate::lease::{Decision, Held, StoredLease};
 use crate::run::Ending;
 use crate::{
     CollectionClaim, Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, LedgerError, ResourceId, RunFilter,
@@ -92,6 +92,10 @@ pub(super) fn release_lease(tx: &Transaction<'_>, lease: &Lease) -> Result<(), F
             .execute([lease.resource.pipeline.as_str(), lease.resource.resource.as_str()])?;
     }
     Ok(())
+}
+
+pub(super) fn held(db: &Connection, resource: &ResourceId) -> Result<Option<Held>, Fault> {
+    Ok(stored_lease(db, resource)?.and_then(|stored| stored.held))
 }
 
 pub(super) fn begin_run(tx: &Transaction<'_>, lease: &Lease, run: &RunRecord) -> Result<RunRecord, Fault> {

@@ -82,6 +82,8 @@ async fn a_lease_has_one_holder_and_its_token_only_grows() {
 
         // Renewed, it is held for longer; expired, it is another's.
         let renewed = ledger.renew_lease(&first, 70_000).await.unwrap();
+        let holding = ledger.held(&events()).await.unwrap().unwrap();
+        assert_eq!((holding.holder, holding.expires_ms), (holder("a"), 70_000));
         assert_eq!((renewed.token, renewed.expires_ms), (first.token, 70_000));
         let held = ledger.take_lease(&events(), &request("b", 69_999), &nobody_is_dead).await.unwrap();
         assert!(matches!(held, LeaseOutcome::Held { expires_ms: 70_000, .. }));
@@ -96,6 +98,7 @@ async fn a_lease_has_one_holder_and_its_token_only_grows() {
 
         // Given back, it is free, and no token comes twice.
         ledger.release_lease(&second).await.unwrap();
+        assert_eq!(ledger.held(&events()).await.unwrap(), None);
         assert_lost(ledger.renew_lease(&second, 99_000).await);
         let third = lease(ledger, &events(), "c", 70_002).await;
         assert!(third.token > second.token);

@@ -1,8 +1,7 @@
-//! How a resource's identity, disposition and indexes go together.
+//! How a resource's identity and disposition go together.
 
-use super::at::At;
-use crate::{Field, FieldType, Identity, Index, IndexKind, ItemType, Name, Record, Resource, WriteDisposition, fault::Collector, suggest};
-use indexmap::IndexMap;
+use super::{at::At, index};
+use crate::{Identity, Name, Resource, UnknownFields, WriteDisposition, fault::Collector};
 
 pub(super) fn check(resource: &Resource, at: At<'_>, faults: &mut Collector<'_>) {
     let load = &resource.load;
@@ -30,15 +29,7 @@ pub(super) fn check(resource: &Resource, at: At<'_>, faults: &mut Collector<'_>)
             "use `merge`, or drop the records with `filter`",
         );
     }
-    for (place, entry) in load.indexes.iter().enumerate() {
-        index(
-            entry,
-            &resource.record,
-            at.get("record"),
-            at_load.get("indexes").item(place),
-            faults,
-        );
-    }
+    index::check(&load.indexes, &resource.record, at.get("record"), at_load.get("indexes"), faults);
 }
 
 /// Names that a store keeps for itself. (MongoDB's begin with `system.`, which no name can.)
@@ -86,50 +77,18 @@ fn identity(resource: &Resource, at: At<'_>, faults: &mut Collector<'_>) {
             "with `merge`, a record must be found again: its position says nothing about which document it updates",
             "write `primary_key: [FIELD]`, `identity: content`, or `write_disposition: append`",
         ),
+        (true, Some(Identity::Content)) if nothing_to_go_by(resource, at_record) => faults.add_help(
+            &at_record.get("identity").span(),
+            "`identity: content` has nothing to go by: every field is `volatile`, and those are left out of the content, so all records would be one document",
+            "take `volatile` off a field that tells the records apart, or write `primary_key: [FIELD]`",
+        ),
         _ => {}
     }
 }
 
-fn index(index: &Index, record: &Record, at_record: At<'_>, at: At<'_>, faults: &mut Collector<'_>) {
-    let keys = at.get("keys");
-    if index.keys.is_empty() && keys.whole() {
-        faults.add(&keys.key_span(), "an index needs one key at least");
-    }
-    for (name, kind) in &index.keys {
-        let at = keys.get(name);
-        if name == "_id" {
-            faults.add(&at.key_span(), "every collection has an index on `_id` already");
-            continue;
-        }
-        let first = name.split('.').next().unwrap_or_default();
-        if !at_record.get("fields").kept(first) {
-            continue;
-        }
-        let Some(field) = find(&record.fields, name) else {
-            let meant = suggest::nearest(name, record.fields.keys().map(String::as_str)).map(suggest::did_you_mean);
-            faults.note(
-                &at.key_span(),
-                format!("the index names `{name}`, which is not a field of the record"),
-                meant,
-            );
-            continue;
-        };
-        if *kind == IndexKind::Sphere && field.kind != FieldType::GeoPoint {
-            faults.add(&at.span(), format!("`2dsphere` is for a `geo_point`; `{name}` is not one"));
-        }
-    }
-}
-
-/// The field at a dotted name, through objects and lists of objects.
-fn find<'a>(fields: &'a IndexMap<String, Field>, name: &str) -> Option<&'a Field> {
-    let Some((first, rest)) = name.split_once('.') else {
-        return fields.get(name);
-    };
-    let field = fields.get(first)?;
-    match field.of.as_deref() {
-        Some(ItemType::Field(item)) => find(&item.fields, rest),
-        // Any key may stand in JSON kept as it is.
-        None if field.kind == FieldType::Json => Some(field),
-        _ => find(&field.fields, rest),
-    }
+/// Whether the content that names a record is always empty.
+fn nothing_to_go_by(resource: &Resource, at_record: At<'_>) -> bool {
+    let record = &resource.record;
+    let known = at_record.kept("unknown_fields") && at_record.get("fields").whole();
+    known && record.unknown_fields != UnknownFields::Keep && !record.fields.is_empty() && record.fields.values().all(|field| field.volatile)
 }

@@ -4,6 +4,7 @@ mod at;
 mod endpoint;
 mod field;
 mod file;
+mod index;
 mod load;
 mod record;
 mod source;
@@ -22,6 +23,8 @@ use at::At;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::{collections::HashMap, fmt};
+
+pub use value::time_ms;
 
 /// A pipeline whose file has no fault.
 #[derive(Clone, Debug, PartialEq)]

@@ -136,7 +136,8 @@ fn version(name: &str, record: &Record, at: At<'_>, faults: &mut Collector<'_>) 
     }
 }
 
-fn condition(condition: &Condition, record: &Record, at_record: At<'_>, at: At<'_>, faults: &mut Collector<'_>) {
+/// A comparison of a field, in `filter`, `delete_when`, or the `partial` of an index.
+pub(super) fn condition(condition: &Condition, record: &Record, at_record: At<'_>, at: At<'_>, faults: &mut Collector<'_>) {
     let Some(field) = named(&condition.field, "the condition", record, at_record, at.get("field"), faults) else {
         return;
     };

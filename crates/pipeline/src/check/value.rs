@@ -54,6 +54,12 @@ pub(super) fn cursor(value: &Scalar, kind: CursorType) -> Result<i128, String> {
     parsed.ok_or_else(|| format!("must be {expected}, not {}", written(value)))
 }
 
+/// Milliseconds since 1970 of a time or day that a pipeline file writes (taken as UTC without an offset), finer digits cut off.
+pub fn time_ms(text: &str) -> Option<i64> {
+    const NANOS_A_MILLISECOND: i128 = 1_000_000;
+    i64::try_from(time(text)?.div_euclid(NANOS_A_MILLISECOND)).ok()
+}
+
 /// Nanoseconds of a time with an offset, or of a time or day taken as UTC.
 fn time(text: &str) -> Option<i128> {
     let timestamp = match text.parse::<Timestamp>() {

@@ -38,7 +38,7 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
-    /// Its content: equal records are one, whatever page brought them.
+    /// Its content: equal records are one, whatever page brought them. Fields that are `volatile` are left out of it.
     Content,
     /// Its place in `raw/`: equal records stay apart.
     Position,
@@ -116,7 +116,8 @@ pub struct Field {
     /// Take an empty text as null.
     #[serde(default)]
     pub empty_as_null: bool,
-    /// Texts that mean null: `["NA", "0000-00-00"]`.
+    /// Values that mean null: `["NA", "0000-00-00", -999]`. They are compared with the text as it is written; one that is a number is compared as a number
+    /// too (`-999` is also `-999.0`), save with a code such as `00999`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub null_values: Vec<Scalar>,
     /// Take a value that is not of the type as null rather than reject the record. Needs `nullable` or `default`.
@@ -158,7 +159,7 @@ pub struct Field {
     /// Leave empty items out of a `list`: empty texts and nulls.
     #[serde(default)]
     pub drop_empty: bool,
-    /// A change of this field alone does not count as a change of the document.
+    /// A change of this field alone does not count as a change of the document. With `identity: content` the field is no part of the content that names one.
     #[serde(default)]
     pub volatile: bool,
     /// What a `list` holds: a type, or a field with its rules (`{type: object, fields: …}`).

@@ -28,6 +28,7 @@ pub(super) fn section(definition: &str) -> Option<&'static str> {
         "Field" => "record.fields.NAME",
         "Load" => "load",
         "Index" => "load.indexes[]",
+        "Collation" => "load.indexes[].collation",
         "Retries" => "source.….retries",
         "Timeouts" => "source.….timeouts",
         "RateLimit" => "source.….rate_limit",
@@ -108,12 +109,12 @@ pub(super) fn expected(root: &Value, schema: &Value) -> String {
 }
 
 pub(super) fn out_of_range(schema: &Value, number: i64) -> Option<String> {
-    let format = schema.get("format").and_then(Value::as_str);
+    let bits = schema.get("format").and_then(Value::as_str) == Some("uint32");
     let minimum = schema.get("minimum").and_then(Value::as_i64);
-    let maximum = match format {
-        Some("uint32") => Some(i64::from(u32::MAX)),
-        _ => schema.get("maximum").and_then(Value::as_i64),
-    };
+    let maximum = schema
+        .get("maximum")
+        .and_then(Value::as_i64)
+        .or(bits.then_some(i64::from(u32::MAX)));
     if let Some(minimum) = minimum.filter(|minimum| number < *minimum) {
         return Some(format!("must be {minimum} at least, not {number}"));
     }

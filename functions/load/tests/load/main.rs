@@ -4,6 +4,7 @@
 mod batches;
 mod crash;
 mod damage;
+mod declared;
 mod desk;
 mod refused;
 mod replace;

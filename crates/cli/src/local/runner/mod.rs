@@ -1,7 +1,9 @@
 //! Plays S3, EventBridge and SQS in one process: `extract` writes, the lake announces, `clean` and `load` take up what is announced.
 
+mod collections;
 mod definition;
 mod earlier;
+mod elsewhere;
 mod extractor;
 mod generations;
 mod replay;
@@ -10,8 +12,8 @@ mod worker;
 
 pub use definition::Published;
 pub use replay::ReplayReport;
-pub use report::{Extracted, ResourceReport, Skipped};
-pub use worker::{Problem, Problems, Workers, why_refused};
+pub use report::{Extracted, ResourceReport, Skipped, Waiting};
+pub use worker::{Away, Problem, Problems, Workers, why_refused};
 
 use super::{
     Home,
@@ -21,14 +23,19 @@ use super::{
     secrets::Secrets,
     set_aside::SetAside,
 };
-use crate::output::{numbers::counted, progress::Progress};
+use crate::{
+    failure::chain,
+    output::{numbers::counted, progress::Progress},
+};
+use collections::Collections;
 use documents::DocumentsError;
 use earlier::TakenUp;
+use elsewhere::Elsewhere;
 use extractor::{Extraction, Extractor};
 use lake::{CleanKey, DefinitionError, Key, RawKey, Store, StoreError};
 use ledger::{Clock, CollectionClaim, Holder, Interrupted, LedgerError, ResourceId, Run, Stage, Totals, Unfinished, conservation};
 use pipeline::{Checked, Name, Resource};
-use std::{path::PathBuf, pin::pin, sync::Arc};
+use std::{collections::BTreeMap, io, path::PathBuf, pin::pin, sync::Arc};
 use tokio::task::{JoinError, JoinSet};
 
 /// Runs pipelines in this process, on one home.
@@ -85,6 +92,8 @@ pub enum RunnerError {
     Store(#[from] StoreError),
     #[error("the store of documents failed")]
     Documents(#[from] DocumentsError),
+    #[error("could not note in {} where the documents go", home.display())]
+    Places { home: PathBuf, source: io::Error },
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     #[error("a function panicked: this is a bug of Tidemill; nothing is lost, the next run goes on from here")]
@@ -116,6 +125,14 @@ impl Runner {
     pub async fn run(&self, request: &Request) -> Result<Vec<ResourceReport>, RunnerError> {
         let resources = chosen(&request.checked, request.resource.as_ref())?;
         self.claim(&request.checked, &resources).await?;
+        let pipeline = &request.checked.pipeline.pipeline;
+        let mut collections = Collections::of(pipeline, &resources);
+        let away = self.prepare(&mut collections).await?;
+        let elsewhere = match away {
+            // Nothing will be loaded.
+            Some(_) => Elsewhere::new(),
+            None => self.note_place(pipeline, &resources).await?,
+        };
         let Published { checked, generation } = self.publish(&request.checked, &request.text).await?;
         let request = &Request {
             checked,
@@ -124,36 +141,63 @@ impl Runner {
         let queues = Queues::default();
         let store: Arc<dyn Store> = Arc::new(AnnouncingStore::new(self.home.store.clone(), queues.clone()));
         let workers = self.workers(store.clone());
-        let problems = workers.problems.clone();
-        let (to_clean, to_load) = (queues.open(Function::Clean), queues.open(Function::Load));
-        // Dropped with this future, the workers stop at their next await, as if killed: which they may be at any time.
-        let mut working = JoinSet::new();
-        working.spawn(workers.clone().clean_all(to_clean, queues.clone()));
-        working.spawn(workers.load_all(to_load));
-
-        let extractor = Extractor::new(self, request, store, generation);
-        let mut extracting = pin!(self.extract_all(&extractor, &request.checked, &resources, &queues));
-        let (extractions, taken_up) = loop {
-            tokio::select! {
-                extracted = &mut extracting => break extracted?,
-                Some(ended) = working.join_next() => ended.map_err(RunnerError::Panicked)??,
-            }
-        };
-        queues.close(Function::Clean);
-        while let Some(ended) = working.join_next().await {
-            ended.map_err(RunnerError::Panicked)??;
+        if let Some(error) = away {
+            self.progress
+                .say(&format!("note: {}; what is fetched waits in clean/", chain(&error)));
+            workers.away.set(&error);
         }
+        let extractor = Extractor::new(self, request, store, generation);
+        let extracting = self.extract_all(&extractor, &request.checked, &resources, &queues);
+        let (extractions, taken_up) = flow(&workers, &queues, extracting).await?;
+        let mut ended = Ended {
+            failed: workers.problems.take(),
+            away: workers.away.why(),
+            extractions,
+            elsewhere,
+            collections,
+        };
+        self.end(request, &taken_up, &mut ended).await?;
+        self.reports(request, ended).await
+    }
+
+    /// What is left to do and to say when nothing moves any more.
+    async fn end(&self, request: &Request, taken_up: &TakenUp, ended: &mut Ended) -> Result<(), RunnerError> {
+        let checked = &request.checked;
+        if ended.away.is_none() {
+            self.forget_superseded(checked, &mut ended.failed).await?;
+            let skipped = ended.extractions.iter().filter(|extraction| extraction.skipped.is_some());
+            let skipped: Vec<Name> = skipped.map(|extraction| extraction.resource.clone()).collect();
+            self.tighten(checked, &mut ended.collections, &skipped).await?;
+        }
+        self.judge(taken_up, &mut ended.failed).await
+    }
+
+    async fn reports(&self, request: &Request, ended: Ended) -> Result<Vec<ResourceReport>, RunnerError> {
+        let Ended {
+            mut failed,
+            away,
+            extractions,
+            mut elsewhere,
+            mut collections,
+        } = ended;
+        let mut waiting = self.still_owed(&request.checked, &extractions, away.is_some(), &mut failed).await?;
         let mut reports = Vec::with_capacity(extractions.len());
-        let mut failed = problems.take();
-        self.forget_superseded(&request.checked, &mut failed).await?;
-        self.still_owed(&request.checked, &extractions, &mut failed).await?;
-        self.judge(&taken_up, &mut failed).await?;
         for extraction in extractions {
-            reports.push(self.report(request, extraction, &mut failed).await?);
+            let mut report = self.report(request, extraction, &mut failed).await?;
+            report.elsewhere = elsewhere.remove(&report.resource).unwrap_or_default();
+            collections.tell(&mut report);
+            if let Some((why, objects)) = away.clone().zip(waiting.remove(&report.resource)) {
+                report.waiting = Some(Waiting { objects, why });
+            }
+            reports.push(report);
         }
         // What is left belongs to a resource that was not asked for: the first report carries it rather than nobody.
         if let Some(first) = reports.first_mut() {
             first.problems.append(&mut failed);
+            let objects: u64 = waiting.values().sum();
+            if let Some(why) = away.filter(|_| objects > 0) {
+                first.waiting.get_or_insert(Waiting { objects: 0, why }).objects += objects;
+            }
         }
         Ok(reports)
     }
@@ -203,6 +247,7 @@ impl Runner {
                 definitions: definitions.clone(),
             }),
             problems: Problems::default(),
+            away: Away::of(&self.home.place),
         }
     }
 
@@ -267,26 +312,38 @@ impl Runner {
         Ok(keys)
     }
 
-    /// Law 5: what reached no end state and is in no problem yet is one.
+    /// Law 5: what reached no end state and is in no problem yet is one; or it waits, while the store of documents is away: of each resource, how many objects.
     /// (What a resource owes that another process is at is that process's to finish.)
-    async fn still_owed(&self, checked: &Checked, extractions: &[Extraction], problems: &mut Vec<Problem>) -> Result<(), RunnerError> {
+    async fn still_owed(
+        &self,
+        checked: &Checked,
+        extractions: &[Extraction],
+        away: bool,
+        problems: &mut Vec<Problem>,
+    ) -> Result<BTreeMap<Name, u64>, RunnerError> {
+        let mut waiting = BTreeMap::new();
         let skipped = |raw: &RawKey| {
             extractions
                 .iter()
                 .any(|other| other.skipped.is_some() && other.resource == raw.resource)
         };
         for (key, part) in self.owed(&checked.pipeline.pipeline).await? {
-            let raw = Some(part.raw);
-            if !problems.iter().any(|problem| problem.raw == raw) && !raw.as_ref().is_some_and(skipped) {
-                problems.push(Problem {
-                    object: key.to_string(),
-                    raw,
-                    message: "it was not finished; the next run tries again".to_owned(),
-                    not_shown: false,
-                });
+            let raw = Some(part.raw.clone());
+            if problems.iter().any(|problem| problem.raw == raw) || skipped(&part.raw) {
+                continue;
             }
+            if away && part.next == Stage::Load {
+                *waiting.entry(part.raw.resource).or_default() += 1;
+                continue;
+            }
+            problems.push(Problem {
+                object: key.to_string(),
+                raw,
+                message: "it was not finished; the next run tries again".to_owned(),
+                not_shown: false,
+            });
         }
-        Ok(())
+        Ok(waiting)
     }
 
     /// Takes away that a `replace` run is not shown, where readers see a newer one: it would not be shown in any case.
@@ -348,6 +405,37 @@ impl Runner {
         }
         Ok(report)
     }
+}
+
+/// A run of which nothing moves any more.
+struct Ended {
+    extractions: Vec<Extraction>,
+    failed: Vec<Problem>,
+    /// Why nothing more was loaded.
+    away: Option<String>,
+    elsewhere: Elsewhere,
+    collections: Collections,
+}
+
+/// Lets `clean` and `load` take up what extraction announces, until it has ended and the queues are empty.
+async fn flow<T>(workers: &Workers, queues: &Queues, extracting: impl Future<Output = Result<T, RunnerError>>) -> Result<T, RunnerError> {
+    let (to_clean, to_load) = (queues.open(Function::Clean), queues.open(Function::Load));
+    // Dropped with this future, the workers stop at their next await, as if killed: which they may be at any time.
+    let mut working = JoinSet::new();
+    working.spawn(workers.clone().clean_all(to_clean, queues.clone()));
+    working.spawn(workers.clone().load_all(to_load));
+    let mut extracting = pin!(extracting);
+    let extracted = loop {
+        tokio::select! {
+            extracted = &mut extracting => break extracted?,
+            Some(ended) = working.join_next() => ended.map_err(RunnerError::Panicked)??,
+        }
+    };
+    queues.close(Function::Clean);
+    while let Some(ended) = working.join_next().await {
+        ended.map_err(RunnerError::Panicked)??;
+    }
+    Ok(extracted)
 }
 
 /// The key of what `clean` makes of a raw object under a definition.

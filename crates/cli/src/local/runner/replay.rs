@@ -1,10 +1,10 @@
 //! Replay: `clean` and `load` again from `raw/`, under the pipeline file as it is now. The source is not asked.
 
-use super::{Published, ResourceReport, Runner, RunnerError, Workers, clean_key};
+use super::{Problem, Published, ResourceReport, Runner, RunnerError, Workers, clean_key, collections::Collections};
 use crate::local::{Found, objects::Keys, set_aside::SetAside};
 use jiff::civil::Date;
 use lake::RawKey;
-use ledger::Fact;
+use ledger::{Fact, ResourceId};
 use load::Replacement;
 use pipeline::{Checked, Name, Resource};
 
@@ -34,6 +34,13 @@ impl Runner {
     pub async fn replay(&self, found: &Found, only: Option<&Name>, since: Option<Date>) -> Result<Vec<ReplayReport>, RunnerError> {
         let resources = super::chosen(&found.checked, only)?;
         self.claim(&found.checked, &resources).await?;
+        let pipeline = &found.checked.pipeline.pipeline;
+        let mut collections = Collections::of(pipeline, &resources);
+        // All is in raw/ already: without its destination a replay has nothing to do.
+        if let Some(error) = self.prepare(&mut collections).await? {
+            return Err(error.into());
+        }
+        self.note_place(pipeline, &resources).await?;
         let Published { checked, generation } = self.publish(&found.checked, &found.text).await?;
         let replay = Replay {
             runner: self,
@@ -47,6 +54,12 @@ impl Runner {
             self.progress
                 .begin(&format!("{}/{}", found.checked.pipeline.pipeline, resource.name));
             reports.push(replay.resource(resource).await?);
+        }
+        if replay.workers.away.why().is_none() {
+            self.tighten(&checked, &mut collections, &[]).await?;
+        }
+        for replayed in &mut reports {
+            collections.tell(&mut replayed.report);
         }
         Ok(reports)
     }
@@ -75,17 +88,42 @@ impl Replay<'_> {
             if let Some(decided) = self.object(&raw, &mut report, &mut set_aside).await? {
                 replacement = Some((raw, decided));
             }
+            if self.workers.away.why().is_some() {
+                break;
+            }
         }
         if let Some((raw, Replacement::Waiting(missing))) = replacement {
             self.workers.waits(missing, &raw);
         }
-        report.problems = self.workers.problems.take();
-        self.runner.forget_superseded(self.checked, &mut report.problems).await?;
+        self.troubles(resource, &mut report).await?;
         if report.over_limit() {
             report.reasons = set_aside.reasons(&self.runner.home).await?;
         }
         report.took_ms = self.runner.run.clock.now_ms() - began;
         Ok(ReplayReport { objects, report })
+    }
+
+    /// Takes what did not go well into the report. When nothing did, all documents are in this place now.
+    async fn troubles(&self, resource: &Resource, report: &mut ResourceReport) -> Result<(), RunnerError> {
+        let id = ResourceId {
+            pipeline: report.pipeline.clone(),
+            resource: resource.name.clone(),
+        };
+        report.problems = self.workers.problems.take();
+        if let Some(why) = self.workers.away.why() {
+            report.problems.push(Problem {
+                object: id.to_string(),
+                raw: None,
+                message: format!("{why}; the replay stopped there: type it again when the store of documents is back"),
+                not_shown: false,
+            });
+            return Ok(());
+        }
+        self.runner.forget_superseded(self.checked, &mut report.problems).await?;
+        if report.problems.is_empty() && self.since.is_none() {
+            self.runner.note_all(&id)?;
+        }
+        Ok(())
     }
 
     /// Cleans and loads one object. For `replace`, answers whether its run's documents are what readers see.

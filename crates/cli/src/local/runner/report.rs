@@ -2,7 +2,7 @@
 
 use super::{RunnerError, worker::Problem};
 use crate::{
-    local::{Home, set_aside::Reason},
+    local::{Home, Place, set_aside::Reason},
     output::numbers::iso,
 };
 use lake::{RawMetadata, RunId};
@@ -29,6 +29,12 @@ pub struct ResourceReport {
     pub skipped: Option<Skipped>,
     /// Objects that could not be cleaned or loaded.
     pub problems: Vec<Problem>,
+    /// Objects that were not loaded, because the store of documents is away.
+    pub waiting: Option<Waiting>,
+    /// What was done to the collection, its validator and its indexes.
+    pub changes: Vec<String>,
+    /// Other places that hold documents of earlier runs.
+    pub elsewhere: Vec<Place>,
     pub reject_limit: RejectLimit,
     /// Why records were set aside, the most frequent first: when they were too many.
     pub reasons: Vec<Reason>,
@@ -47,6 +53,13 @@ pub struct Skipped {
     pub holder: String,
     /// When the lease ends, if they do not renew it.
     pub until_ms: Option<i64>,
+}
+
+/// Objects that wait for the store of documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub objects: u64,
+    pub why: String,
 }
 
 impl Extracted {
@@ -86,6 +99,9 @@ impl ResourceReport {
             notices: Vec::new(),
             skipped: None,
             problems: Vec::new(),
+            waiting: None,
+            changes: Vec::new(),
+            elsewhere: Vec::new(),
             reject_limit: pipeline.reject_limit,
             reasons: Vec::new(),
         }
@@ -102,7 +118,7 @@ impl ResourceReport {
     }
 
     pub fn is_well(&self) -> bool {
-        self.error.is_none() && self.skipped.is_none() && self.problems.is_empty() && !self.over_limit()
+        self.error.is_none() && self.skipped.is_none() && self.waiting.is_none() && self.problems.is_empty() && !self.over_limit()
     }
 
     /// The object that `run --json` prints.
@@ -130,6 +146,16 @@ impl ResourceReport {
                 .iter()
                 .map(|problem| json!({"object": problem.object, "error": problem.message}));
             object.insert("failed".into(), problems.collect());
+        }
+        if let Some(waiting) = &self.waiting {
+            object.insert("waiting".into(), json!({"objects": waiting.objects, "why": waiting.why}));
+        }
+        if !self.changes.is_empty() {
+            object.insert("changes".into(), json!(self.changes));
+        }
+        if !self.elsewhere.is_empty() {
+            let elsewhere = self.elsewhere.iter().map(Place::to_string);
+            object.insert("elsewhere".into(), elsewhere.collect());
         }
         if !self.reasons.is_empty() {
             object.insert("reasons".into(), json!(self.reasons));

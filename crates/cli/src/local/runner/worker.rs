@@ -2,14 +2,15 @@
 
 use crate::{
     failure::chain,
-    local::{events::Queues, routes::Function},
+    local::{Place, events::Queues, routes::Function},
     output::numbers::{count, counted},
 };
+use documents::DocumentsError;
 use lake::{CleanKey, Key, Part, RawKey};
 use ledger::{Interrupted, Missing, Next, Refused, Run};
 use load::Replacement;
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::sync::mpsc::Receiver;
@@ -46,6 +47,44 @@ impl Problems {
     }
 }
 
+/// Why the store of documents can't be had, once that is known: then nothing more is loaded in this run, and waits in `clean/` for the next.
+#[derive(Clone)]
+pub struct Away {
+    why: Arc<OnceLock<String>>,
+    /// A server has its own patience: what it says after that holds for the next object too.
+    is_server: bool,
+}
+
+impl Away {
+    pub fn of(place: &Place) -> Away {
+        Away {
+            why: Arc::default(),
+            is_server: *place != Place::Embedded,
+        }
+    }
+
+    pub fn set(&self, error: &DocumentsError) {
+        // The first reason is the one that is told.
+        let _ = self.why.set(chain(error));
+    }
+
+    pub fn why(&self) -> Option<String> {
+        self.why.get().cloned()
+    }
+
+    /// Whether this means that the next object would not be taken either.
+    fn is(&self, error: &DocumentsError) -> bool {
+        self.is_server
+            && !matches!(
+                error,
+                DocumentsError::NotClean { .. }
+                    | DocumentsError::Damaged { .. }
+                    | DocumentsError::Refused { .. }
+                    | DocumentsError::Denied { .. }
+            )
+    }
+}
+
 /// What both functions work with.
 #[derive(Clone)]
 pub struct Workers {
@@ -53,6 +92,7 @@ pub struct Workers {
     pub clean: Arc<clean::Services>,
     pub load: Arc<load::Services>,
     pub problems: Problems,
+    pub away: Away,
 }
 
 impl Workers {
@@ -99,8 +139,11 @@ impl Workers {
         }
     }
 
-    /// Loads one clean object. A failure is noted, and the others go on.
+    /// Loads one clean object. A failure is noted, and the others go on, unless the store is away.
     pub async fn load(&self, input: &load::Input) -> Result<Option<load::Outcome>, Interrupted> {
+        if self.away.why().is_some() {
+            return Ok(None);
+        }
         let mut attempts = 0;
         loop {
             match load::handle(input, &self.run, &self.load).await {
@@ -109,6 +152,10 @@ impl Workers {
                     return Ok(Some(outcome));
                 }
                 Err(load::Error::Interrupted { .. }) => return Err(Interrupted),
+                Err(load::Error::Documents(error)) if self.away.is(&error) => {
+                    self.away.set(&error);
+                    return Ok(None);
+                }
                 Err(error) if error.next() == Next::Retry && attempts < RETRIES_MAX => back_off(&mut attempts).await,
                 Err(error) => {
                     self.failed(&input.clean.clean(), Some(&input.clean.raw), &error);

@@ -1,16 +1,34 @@
 //! Whatever a document is made of, its very bytes come back.
 
-use bson::{Decimal128, RawBsonRef, RawDocumentBuf};
+use bson::{Decimal128, RawArray, RawBsonRef, RawDocument, RawDocumentBuf};
 use documents::Documents;
 use fastrand::Rng;
 
 use super::{merge, name, write_bytes};
 
+/// What is put into documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variety {
+    /// Whatever BSON can say.
+    Anything,
+    /// Not what some server takes and does not give back, or does not take: names that occur twice or begin with `$`, years beyond 9999, the types that were
+    /// given up long ago, numbers that are not in their usual form, `_id` after another field.
+    OfServers,
+}
+
 /// Each document is written twice, the second time with a higher rank and other values.
-pub async fn the_very_bytes_come_back(store: &dyn Documents, seed: u64) {
+pub async fn the_very_bytes_come_back(store: &dyn Documents, seed: u64, variety: Variety) {
     let mut rng = Rng::with_seed(seed);
     for round in 0..2 {
-        let written: Vec<RawDocumentBuf> = (0..200).map(|number| clean(&mut rng, number, round)).collect();
+        let mut some = |number| {
+            loop {
+                let document = clean(&mut rng, number, round);
+                if variety == Variety::Anything || all_servers_keep(&document) {
+                    return document;
+                }
+            }
+        };
+        let written: Vec<RawDocumentBuf> = (0..200).map(&mut some).collect();
         let outcome = write_bytes(store, &merge("things"), &format!("o{round}"), 0, &written)
             .await
             .unwrap();
@@ -24,6 +42,38 @@ pub async fn the_very_bytes_come_back(store: &dyn Documents, seed: u64) {
             assert!(written.contains(&found), "seed {seed}: {found:?}");
         }
     }
+}
+
+fn all_servers_keep(document: &RawDocument) -> bool {
+    let mut names = std::collections::BTreeSet::new();
+    document.into_iter().all(|element| {
+        let (name, value) = element.unwrap();
+        names.insert(name.as_str().to_owned()) && !name.as_str().starts_with('$') && is_kept(value)
+    })
+}
+
+fn is_kept(value: RawBsonRef<'_>) -> bool {
+    const YEAR_1_MS: i64 = -62_135_596_800_000;
+    const YEAR_10000_MS: i64 = 253_402_300_800_000;
+    match value {
+        RawBsonRef::Document(document) => all_servers_keep(document),
+        RawBsonRef::Array(array) => is_numbered(array) && array.into_iter().all(|value| is_kept(value.unwrap())),
+        RawBsonRef::DateTime(date) => (YEAR_1_MS..YEAR_10000_MS).contains(&date.timestamp_millis()),
+        RawBsonRef::Double(number) => !number.is_nan() || number.to_bits() == f64::NAN.to_bits(),
+        RawBsonRef::Decimal128(number) => number.to_string().parse::<Decimal128>().unwrap().bytes() == number.bytes(),
+        RawBsonRef::Undefined
+        | RawBsonRef::DbPointer(_)
+        | RawBsonRef::Symbol(_)
+        | RawBsonRef::JavaScriptCode(_)
+        | RawBsonRef::JavaScriptCodeWithScope(_) => false,
+        _ => true,
+    }
+}
+
+fn is_numbered(array: &RawArray) -> bool {
+    let document = RawDocument::from_bytes(array.as_bytes()).unwrap();
+    let mut names = document.into_iter().map(|element| element.unwrap().0.as_str().to_owned());
+    (0..).zip(&mut names).all(|(index, name)| format!("{index}") == name)
 }
 
 /// A document that is clean enough to be taken. Each number is another key.

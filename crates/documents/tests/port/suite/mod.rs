@@ -8,8 +8,8 @@ use bson::{Binary, Bson, DateTime, RawBson, RawDocument, RawDocumentBuf, doc};
 use documents::{Batch, DEPTH_MAX, Documents, DocumentsError, Replaced, Tally, Target, Version, WriteOutcome};
 use pipeline::Name;
 
-pub use self::bytes::the_very_bytes_come_back;
-pub use self::random::{apply, equals_the_model, order_does_not_matter, random};
+pub use self::bytes::{Variety, the_very_bytes_come_back};
+pub use self::random::{Keys, apply, equals_the_model, order_does_not_matter, random};
 
 /// A clean document.
 #[derive(Clone, Debug)]

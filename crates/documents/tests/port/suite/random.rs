@@ -8,8 +8,17 @@ use fastrand::Rng;
 
 use super::{Made, all, bytes, get, merge, name, sum, version, write};
 
+/// What is used for keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Among them equal numbers of different types: they are one key, and the type is that of the last that was written.
+    Mixed,
+    /// Some servers keep the type of the first: equal numbers are of one type.
+    OfOneType,
+}
+
 /// Random writes, repeats, settlements and replacements, compared with the model after each.
-pub async fn equals_the_model(store: &dyn Documents, seed: u64) {
+pub async fn equals_the_model(store: &dyn Documents, seed: u64, keys: Keys) {
     let mut rng = Rng::with_seed(seed);
     let mut model = Model::default();
     let mut answered: BTreeMap<String, (Target, Vec<Made>, WriteOutcome)> = BTreeMap::new();
@@ -50,7 +59,7 @@ pub async fn equals_the_model(store: &dyn Documents, seed: u64) {
                     collection: name(collection),
                     version,
                 };
-                let made: Vec<Made> = (0..rng.usize(0..12)).map(|_| random(&mut rng)).collect();
+                let made: Vec<Made> = (0..rng.usize(0..12)).map(|_| random(&mut rng, keys)).collect();
                 let object = format!("o{step}");
                 let outcome = write(store, &target, &object, &made).await;
                 assert_eq!(outcome, apply(&mut model, &target, &made), "seed {seed}, step {step}");
@@ -69,13 +78,15 @@ pub fn apply(model: &mut Model, target: &Target, made: &[Made]) -> WriteOutcome 
 }
 
 /// Few keys and few ranks, so that they meet; all else follows from the two, as it does from the place in `raw/`.
-pub fn random(rng: &mut Rng) -> Made {
+pub fn random(rng: &mut Rng, keys: Keys) -> Made {
     let id = match rng.u8(0..8) {
         0 => Bson::Int32(1),
-        1 => Bson::Double(1.0),
+        1 if keys == Keys::Mixed => Bson::Double(1.0),
+        1 => Bson::Double(1.5),
         2 => "1".into(),
         3 => Bson::Document(doc! {"a": 1}),
-        4 => Bson::Document(doc! {"a": Bson::Int64(1)}),
+        4 if keys == Keys::Mixed => Bson::Document(doc! {"a": Bson::Int64(1)}),
+        4 => Bson::Document(doc! {"a": Bson::Int64(2)}),
         key => format!("key {key}").into(),
     };
     let rank = rng.u64(0..12);
@@ -111,9 +122,9 @@ async fn assert_equal(store: &dyn Documents, model: &Model, seed: u64) {
 }
 
 /// The same documents in batches cut and ordered anew, some of them twice: the same end.
-pub async fn order_does_not_matter(one: &dyn Documents, other: &dyn Documents, seed: u64) {
+pub async fn order_does_not_matter(one: &dyn Documents, other: &dyn Documents, seed: u64, keys: Keys) {
     let mut rng = Rng::with_seed(seed);
-    let mut made: Vec<Made> = (0..60).map(|_| random(&mut rng)).collect();
+    let mut made: Vec<Made> = (0..60).map(|_| random(&mut rng, keys)).collect();
     for (round, store) in [one, other].into_iter().enumerate() {
         rng.shuffle(&mut made);
         let mut at = 0;

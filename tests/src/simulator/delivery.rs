@@ -1,5 +1,6 @@
 //! Deliveries: every object's work is queued, taken out in any order, killed, done twice, beside others, until all is done.
 
+use super::Nature;
 use super::extraction::Lake;
 use super::history::{Disposition, History};
 use super::model::{self, Cleaning, Made};
@@ -10,6 +11,7 @@ use lake::{CleanKey, Part, RunId};
 use ledger::{CleanTally, Fact, FactKey, Ledger, LoadTally, Missing, Replacement, Stage, replacement};
 use pipeline::{Name, RejectLimit};
 use std::collections::{BTreeMap, BTreeSet};
+use std::task::Poll;
 
 /// What lies in queues.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +97,7 @@ pub fn collection() -> Name {
 }
 
 /// Delivers everything until all is done. A message that is done may come again.
-pub async fn deliver(workers: &[Worker<'_>; 2], rng: &mut Rng) {
+pub async fn deliver(workers: &[Worker<'_>; 2], nature: Nature, rng: &mut Rng) {
     let mut queue = workers[0].plan.messages();
     let mut repeats = queue.len();
     while !queue.is_empty() {
@@ -113,10 +115,19 @@ pub async fn deliver(workers: &[Worker<'_>; 2], rng: &mut Rng) {
             .iter()
             .map(|_| if rng.u8(0..4) == 0 { rng.u32(0..8) } else { u32::MAX })
             .collect();
+        let mut life = || {
+            if nature.dies_within && rng.u8(0..4) == 0 {
+                rng.u32(1..60)
+            } else {
+                u32::MAX
+            }
+        };
+        let lives = [life(), life()];
         let ends = match in_hand.as_slice() {
-            [one] => vec![workers[rng.usize(0..2)].work(*one, patience[0]).await],
+            [one] => vec![dying(lives[0], workers[rng.usize(0..2)].work(*one, patience[0])).await],
             [one, other] => {
-                let (one, other) = tokio::join!(workers[0].work(*one, patience[0]), workers[1].work(*other, patience[1]));
+                let one = dying(lives[0], workers[0].work(*one, patience[0]));
+                let (one, other) = tokio::join!(one, dying(lives[1], workers[1].work(*other, patience[1])));
                 vec![one, other]
             }
             _ => unreachable!("one or two"),
@@ -130,6 +141,20 @@ pub async fn deliver(workers: &[Worker<'_>; 2], rng: &mut Rng) {
             }
         }
     }
+}
+
+/// Does the work, unless it has not ended after so many polls: then it is dropped where it stands, and what it sent may still arrive.
+async fn dying(mut polls: u32, work: impl Future<Output = End>) -> End {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Pending if polls == 0 => Poll::Ready(End::Again),
+        Poll::Pending => {
+            polls -= 1;
+            Poll::Pending
+        }
+        ended => ended,
+    })
+    .await
 }
 
 impl Worker<'_> {

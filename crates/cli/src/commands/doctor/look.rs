@@ -1,0 +1,256 @@
+//! Looks at the home, the store of documents and the collections.
+
+use super::checkup::{Checkup, CollectionFound, ElsewhereFound, HomeFound, Kept, LeaseFound, StoreFound, UnfinishedFound, Wrong};
+#[cfg(feature = "mongodb")]
+use super::checkup::{Permission, Server};
+use crate::{
+    Failure,
+    arguments::Doctor,
+    commands::HomeAt,
+    failure::chain,
+    local::{Destination, Found, Home, HomeError, PipelineError, Place, clock::SystemClock, destination::EMBEDDED_FILE, holder, pipelines},
+    output::numbers::iso,
+};
+use documents::Contract;
+use ledger::{Clock as _, ResourceId, RunFilter};
+use pipeline::Resource;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+pub(super) async fn checkup(typed: &Doctor, at: &HomeAt, folder: &Path) -> Result<Checkup, Failure> {
+    let destination = at.destination()?;
+    let home = match Home::open_with(&at.folder, &destination) {
+        Ok(home) => Some(home),
+        Err(HomeError::Nothing(_)) => None,
+        Err(error) => return Err(super::super::no_home(error)),
+    };
+    let (found, files) = pipelines_of(typed, at, folder)?;
+    let declared: Vec<Declared> = found.iter().flat_map(Declared::of).collect();
+    let kept = match &home {
+        Some(home) => Some(kept(home, &declared).await?),
+        None => None,
+    };
+    let (documents, collections) = store(&destination, at, home.as_ref(), &declared).await;
+    Ok(Checkup {
+        home: HomeFound {
+            folder: at.folder.clone(),
+            kept,
+        },
+        documents,
+        collections,
+        files,
+    })
+}
+
+/// A collection that a pipeline file declares.
+struct Declared {
+    id: ResourceId,
+    contract: Contract,
+}
+
+impl Declared {
+    fn of(found: &Found) -> Vec<Declared> {
+        let pipeline = &found.checked.pipeline;
+        let declared = |resource: &Resource| {
+            let id = ResourceId {
+                pipeline: pipeline.pipeline.clone(),
+                resource: resource.name.clone(),
+            };
+            let contract = Contract::of(resource, &id.to_string());
+            Declared { id, contract }
+        };
+        pipeline.resources.iter().map(declared).collect()
+    }
+
+    fn found(&self, documents: Option<u64>, differs: Option<Vec<String>>, error: Option<String>) -> CollectionFound {
+        CollectionFound {
+            collection: self.contract.collection.to_string(),
+            owner: self.contract.owner.clone(),
+            pipeline: self.id.pipeline.to_string(),
+            documents,
+            differs,
+            error,
+        }
+    }
+}
+
+/// The pipelines that were named, or all; and the files that can't be looked at.
+fn pipelines_of(typed: &Doctor, at: &HomeAt, folder: &Path) -> Result<(Vec<Found>, Vec<Wrong>), Failure> {
+    let names = match typed.pipelines.as_slice() {
+        [] => pipelines::names(folder),
+        named => named.to_vec(),
+    };
+    let (mut found, mut files) = (Vec::new(), Vec::new());
+    for name in names {
+        match pipelines::find(&name, folder) {
+            Ok(pipeline) => found.push(pipeline),
+            Err(error @ PipelineError::Unknown { .. }) => {
+                let next = error.next();
+                let failure = Failure::wrong(error);
+                return Err(match next {
+                    Some(next) => failure.next(next),
+                    None => failure,
+                });
+            }
+            Err(error) => files.push(Wrong {
+                what: chain(&error),
+                next: Some(at.command(&format!("check {name}"))),
+            }),
+        }
+    }
+    Ok((found, files))
+}
+
+async fn kept(home: &Home, declared: &[Declared]) -> Result<Kept, Failure> {
+    let newest = RunFilter {
+        limit: Some(1),
+        ..RunFilter::default()
+    };
+    let newest = home.ledger.runs(&newest).await?;
+    let (mut lake_objects, mut lake_bytes) = (0, 0);
+    measure(&home.folder.join("lake"), &mut lake_objects, &mut lake_bytes);
+    let mut kept = Kept {
+        lake_objects,
+        lake_bytes,
+        ledger_bytes: database_bytes(&home.folder.join("ledger.db")).unwrap_or(0),
+        newest_run: newest.first().map(|run| iso(run.started_ms)),
+        leases: Vec::new(),
+        unfinished: Vec::new(),
+        elsewhere: Vec::new(),
+    };
+    let mut looked_at = None;
+    for Declared { id, .. } in declared {
+        if let Some(held) = home.ledger.held(id).await? {
+            kept.leases.push(LeaseFound {
+                resource: id.to_string(),
+                free: holder::is_dead(&held.holder) || held.expires_ms <= SystemClock.now_ms(),
+                holder: held.holder.name,
+                until: iso(held.expires_ms),
+            });
+        }
+        let mut places = home.places.of(id)?;
+        places.retain(|place| !place.is(&home.place));
+        if !places.is_empty() {
+            kept.elsewhere.push(ElsewhereFound {
+                pipeline: id.pipeline.to_string(),
+                resource: id.resource.to_string(),
+                places: places.iter().map(Place::to_string).collect(),
+            });
+        }
+        if looked_at != Some(&id.pipeline) {
+            looked_at = Some(&id.pipeline);
+            let objects = home.ledger.unfinished(&id.pipeline).await?.len() as u64;
+            if objects > 0 {
+                kept.unfinished.push(UnfinishedFound {
+                    pipeline: id.pipeline.to_string(),
+                    objects,
+                });
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// The store that documents go to, and its collections beside their contracts.
+async fn store(destination: &Destination, at: &HomeAt, home: Option<&Home>, declared: &[Declared]) -> (StoreFound, Vec<CollectionFound>) {
+    match &destination.place {
+        Place::Embedded => {
+            let path = at.folder.join(EMBEDDED_FILE);
+            let mut collections = Vec::with_capacity(declared.len());
+            for one in declared {
+                let counted = match home {
+                    Some(home) => home.documents.count(&one.contract.collection).await,
+                    None => Ok(None),
+                };
+                collections.push(match counted {
+                    Ok(documents) => one.found(documents, None, None),
+                    Err(error) => one.found(None, None, Some(chain(&error))),
+                });
+            }
+            let bytes = database_bytes(&path);
+            (StoreFound::Embedded { path, bytes }, collections)
+        }
+        #[cfg(feature = "mongodb")]
+        place @ Place::Mongodb { .. } => mongodb(&destination.mongodb(), place, declared).await,
+        #[cfg(not(feature = "mongodb"))]
+        place @ Place::Mongodb { .. } => {
+            let unusable = StoreFound::Unusable {
+                place: place.to_string(),
+                error: crate::local::DestinationError::NotBuilt.to_string(),
+                wrong_setting: true,
+            };
+            (unusable, Vec::new())
+        }
+    }
+}
+
+#[cfg(feature = "mongodb")]
+async fn mongodb(store: &documents::MongoDocuments, place: &Place, declared: &[Declared]) -> (StoreFound, Vec<CollectionFound>) {
+    use documents::{Change, Documents as _, DocumentsError};
+    let contracts: Vec<Contract> = declared.iter().map(|one| one.contract.clone()).collect();
+    let found = match store.examine(&contracts).await {
+        Ok(found) => found,
+        Err(error) => {
+            let unusable = StoreFound::Unusable {
+                place: place.to_string(),
+                error: chain(&error),
+                wrong_setting: matches!(error, DocumentsError::Uri { .. }),
+            };
+            return (unusable, Vec::new());
+        }
+    };
+    let mut collections = Vec::with_capacity(declared.len());
+    for (one, examined) in declared.iter().zip(found.collections) {
+        let is_missing = matches!(&examined.plan, Ok(plan) if plan.iter().any(|change| matches!(change, Change::CreateCollection { .. })));
+        let documents = match is_missing {
+            true => Ok(None),
+            false => store.count(&one.contract.collection).await,
+        };
+        collections.push(match (examined.plan, documents) {
+            (Ok(plan), Ok(documents)) => one.found(documents, Some(plan.iter().map(Change::to_string).collect()), None),
+            (Err(error), _) | (_, Err(error)) => one.found(None, None, Some(chain(&error))),
+        });
+    }
+    let permissions = found.permissions.into_iter().map(|permission| Permission {
+        action: permission.action,
+        purpose: permission.purpose,
+        granted: permission.granted,
+    });
+    let server = Server {
+        server: found.server,
+        database: found.database,
+        version: found.version,
+        topology: found.topology,
+        tls: found.tls,
+        users: found.users,
+        mechanism: found.mechanism,
+        roles: found.roles,
+        permissions: permissions.collect(),
+        clock_ahead_ms: found.clock_ahead_ms,
+    };
+    (StoreFound::Mongodb(Box::new(server)), collections)
+}
+
+/// Counts the files below a folder. What can't be read is not counted: this only gives an idea.
+fn measure(folder: &Path, files: &mut u64, bytes: &mut u64) {
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        for (path, kind) in entries.filter_map(|entry| entry.and_then(|entry| Ok((entry.path(), entry.metadata()?))).ok()) {
+            if kind.is_dir() {
+                folders.push(path);
+            } else {
+                (*files, *bytes) = (*files + 1, *bytes + kind.len());
+            }
+        }
+    }
+}
+
+/// A SQLite database with what is not merged into it yet.
+fn database_bytes(path: &Path) -> Option<u64> {
+    let own = fs::metadata(path).ok()?.len();
+    let log = fs::metadata(path.with_extension("db-wal")).map_or(0, |file| file.len());
+    Some(own + log)
+}

@@ -1,0 +1,160 @@
+//! Replacements that meet.
+
+use documents::{Documents, MongoDocuments, Replaced, Version};
+use serde_json::{Value, json};
+
+use super::{new, open};
+use crate::suite::{Made, all, merge, name, staged, version, write};
+
+fn made(ids: std::ops::Range<i32>, rank: u64) -> Vec<Made> {
+    ids.map(|id| Made::new(id, rank, rank as u8)).collect()
+}
+
+async fn assert_holds(store: &MongoDocuments, expected: &[Made], what: &str) {
+    let expected: Vec<_> = expected.iter().map(Made::bson).collect();
+    assert_eq!(all(store, "things").await, expected, "{what}");
+}
+
+fn collections(database: &servers::mongodb::Database<'_>) -> Vec<String> {
+    let reply = database.command(json!({"listCollections": 1, "nameOnly": true}));
+    let batch = reply["cursor"]["firstBatch"].as_array().unwrap().iter();
+    let mut names: Vec<String> = batch.map(|found: &Value| found["name"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Several processes make several versions visible at once: the newest stays, whole.
+#[tokio::test]
+async fn several_at_once_end_with_the_newest() {
+    for round in 0..6 {
+        let (database, store) = new();
+        let versions = [version(1, 1), version(2, 1), version(2, 2)];
+        for (at, version) in versions.into_iter().enumerate() {
+            write(
+                &store,
+                &staged("things", version),
+                &format!("o{at}"),
+                &made(0..(at as i32 + 2), at as u64),
+            )
+            .await;
+        }
+        let mut tasks = tokio::task::JoinSet::new();
+        for at in 0..8 {
+            let (store, version) = (open(&database), versions[(at + round) % 3]);
+            tasks.spawn(async move { (version, store.replace(&name("things"), version).await.unwrap()) });
+        }
+        while let Some(done) = tasks.join_next().await {
+            let (version, replaced) = done.unwrap();
+            assert!(replaced == Replaced::Visible || version < versions[2], "round {round}");
+        }
+        assert_eq!(store.visible(&name("things")).await.unwrap(), Some(versions[2]));
+        assert_holds(&store, &made(0..4, 2), &format!("round {round}")).await;
+        assert_eq!(
+            collections(&database),
+            ["things", "tidemill.collections", "tidemill.receipts"],
+            "round {round}"
+        );
+    }
+}
+
+/// Parts of a version that is visible come late while a newer one takes its place: none of theirs is left in it.
+#[tokio::test]
+async fn late_parts_never_stay_in_a_newer_version() {
+    let (v1, v2) = (version(1, 1), version(2, 1));
+    for round in 0..20 {
+        let (database, store) = new();
+        write(&store, &staged("things", v1), "o1", &made(0..3, 1)).await;
+        store.replace(&name("things"), v1).await.unwrap();
+        write(&store, &staged("things", v2), "o2", &made(0..2, 50)).await;
+        let mut late = tokio::task::JoinSet::new();
+        for part in 0..4i32 {
+            let store = open(&database);
+            late.spawn(async move {
+                let documents = made(part * 100..part * 100 + 20, 2);
+                let outcome = write(&store, &staged("things", v1), &format!("late{part}"), &documents).await;
+                assert_eq!(crate::suite::sum(&outcome.tally), 20);
+            });
+        }
+        assert_eq!(store.replace(&name("things"), v2).await.unwrap(), Replaced::Visible);
+        while let Some(done) = late.join_next().await {
+            done.unwrap();
+        }
+        assert_holds(&store, &made(0..2, 50), &format!("round {round}")).await;
+    }
+}
+
+/// As a batch that is delivered twice leaves it, when the first replacer died at the worst moment.
+#[tokio::test]
+async fn of_several_that_are_ready_the_whole_one_is_taken() {
+    for (full, partial) in [("1", "2"), ("2", "1")] {
+        let (database, store) = new();
+        let v1 = version(1, 1);
+        write(&store, &staged("things", v1), "o1", &made(0..5, 1)).await;
+        let [staged_name] = &collections(&database)
+            .into_iter()
+            .filter(|name| name.contains("staged"))
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("one collection is staged");
+        };
+        let ready = |nonce: &str| format!("{}.{nonce}", staged_name.replace("staged", "ready"));
+        let full_name = |name: &str| format!("{}.{name}", database.name());
+        let rename = json!({"renameCollection": full_name(staged_name), "to": full_name(&ready(full))});
+        servers::mongodb::shared().command("admin", rename);
+        store.settle("o1").await.unwrap();
+        write(&store, &staged("things", v1), "o1", &made(0..2, 1)).await;
+        let rename = json!({"renameCollection": full_name(staged_name), "to": full_name(&ready(partial))});
+        servers::mongodb::shared().command("admin", rename);
+        store.settle("o1").await.unwrap();
+        write(&store, &staged("things", v1), "o1", &made(3..4, 1)).await;
+
+        assert_eq!(store.replace(&name("things"), v1).await.unwrap(), Replaced::Visible);
+        assert_holds(&store, &made(0..5, 1), full).await;
+        assert_eq!(collections(&database), ["things", "tidemill.collections", "tidemill.receipts"]);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_version_keeps_the_indexes() {
+    let (database, store) = new();
+    write(&store, &merge("things"), "o1", &made(0..3, 1)).await;
+    database.command(json!({"createIndexes": "things", "indexes": [{"key": {"text": 1}, "name": "theirs", "unique": false}]}));
+    let v1 = Version {
+        run: [0xff; 16],
+        generation: u32::MAX,
+    };
+    assert_eq!(store.replace(&name("things"), v1).await.unwrap(), Replaced::Visible);
+    assert_eq!(store.count(&name("things")).await.unwrap(), Some(0));
+    assert_eq!(store.visible(&name("things")).await.unwrap(), Some(v1));
+    let indexes = database.command(json!({"listIndexes": "things"}));
+    assert!(indexes.to_string().contains("theirs"), "{indexes}");
+}
+
+/// Versions that are newer than the one that becomes visible, and those of a neighbour whose name begins as this one's, are left alone.
+#[tokio::test]
+async fn only_older_versions_are_dropped() {
+    let (database, store) = new();
+    for run in 1..5 {
+        write(
+            &store,
+            &staged("things", version(run, 1)),
+            &format!("o{run}"),
+            &made(0..1, u64::from(run)),
+        )
+        .await;
+        write(&store, &staged("things-too", version(run, 1)), &format!("p{run}"), &made(0..1, 1)).await;
+    }
+    store.replace(&name("things"), version(3, 1)).await.unwrap();
+    let names = collections(&database);
+    let of = |prefix: &str| names.iter().filter(|name| name.starts_with(prefix)).count();
+    assert_eq!(
+        (
+            of("tidemill.staged.things."),
+            of("tidemill.staged.things-too."),
+            of("tidemill.ready.")
+        ),
+        (1, 4, 0),
+        "{names:?}"
+    );
+    assert_holds(&store, &made(0..1, 3), "the third").await;
+}
