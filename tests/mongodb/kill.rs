@@ -4,9 +4,13 @@
 use crate::{earthquakes, home, loaded_in_all};
 use serde_json::{Value, json};
 use servers::mongodb::{Database, Options, Server};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tidemill_tests::command::{Home, wait};
 use tidemill_tests::gate::{Gate, Side};
-use tidemill_tests::upstream::{Reply, Request, Upstream};
+use tidemill_tests::upstream::{Reply, Upstream};
 
 const EVENTS: u64 = 1_707;
 
@@ -30,7 +34,7 @@ fn a_kill_at_any_command_and_earthquakes_again() {
             assert!(content(&database, "earthquakes") == expected, "{told}");
             let all = loaded_in_all(&home);
             assert_eq!((&all["inserted"], &all["updated"]), (&json!(EVENTS), &json!(0)), "{told}: {all}");
-            nothing_is_left(&database, name, &told);
+            nothing_is_left(&database, name, 1, &told);
         }
     }
 }
@@ -67,33 +71,32 @@ resources:
     load: {collection: replaced, write_disposition: replace}
 ";
 
-/// Rows of which later ticks bring newer versions, and other keys.
-fn rows(request: &Request, tick: usize) -> Reply {
-    let page = request.number_param("page").unwrap();
+/// What the source holds at a tick: of each row the version of that tick, newer than all before, and each page is a row further on.
+fn rows_at(tick: usize, page: usize) -> Vec<Value> {
     let ids = if page > 3 { 0..0 } else { page * 10 + tick..page * 10 + tick + 10 };
     let row = |id: usize| json!({"id": id, "updated": 1_700_000_000_000 + tick as u64 + (id % 3) as u64, "text": format!("row {id} of tick {tick}")});
-    Reply::json(json!({"rows": ids.map(row).collect::<Vec<Value>>()}).to_string())
+    ids.map(row).collect()
 }
 
-/// A second tick, which updates and replaces, is killed at every command, three times on each home.
+/// Ticks which update and replace, each killed at another command, and again while it makes that good; all on one home.
 #[test]
 fn kills_while_it_updates_and_replaces() {
     let server = Server::start(Options::default());
     let gate = Gate::start(&server.host());
-    let ticks = [1, 2].map(|tick| Upstream::start(move |request| rows(request, tick)));
-    let tick = |home: &Home, number: usize| {
-        let file = home.pipeline("killed.yaml", PIPELINE);
-        ["run".to_owned(), file, "--base-url".to_owned(), ticks[number].url()]
-    };
-    let well = |home: &Home, number: usize| {
-        let arguments = tick(home, number);
-        home.well(&arguments.each_ref().map(String::as_str));
-    };
-    let undisturbed = server.fresh_database();
-    let at_home = home(&gate.uri(undisturbed.name()));
-    well(&at_home, 0);
+    let database = server.fresh_database();
+    let home = home(&gate.uri(database.name()));
+    let tick = Arc::new(AtomicUsize::new(0));
+    let at = tick.clone();
+    let upstream = Upstream::start(move |request| {
+        let rows = rows_at(at.load(Ordering::Acquire), request.number_param("page").unwrap());
+        Reply::json(json!({"rows": rows}).to_string())
+    });
+    let file = home.pipeline("killed.yaml", PIPELINE);
+    let arguments = ["run", &file, "--base-url", &upstream.url()];
+    home.well(&arguments);
     let first = gate.commands().len();
-    well(&at_home, 1);
+    tick.store(1, Ordering::Release);
+    home.well(&arguments);
     let commands = gate.commands()[first..].to_vec();
     for name in ["insert merged", "update merged", "renameCollection "] {
         assert!(
@@ -101,28 +104,37 @@ fn kills_while_it_updates_and_replaces() {
             "{name} is not among {commands:?}"
         );
     }
-    let expected = ["merged", "replaced"].map(|collection| content(&undisturbed, collection));
     let mut killed = 0;
-    for start in 0..commands.len() {
-        let database = server.fresh_database();
-        let home = home(&gate.uri(database.name()));
-        well(&home, 0);
-        let arguments = tick(&home, 1);
-        let arguments = arguments.each_ref().map(String::as_str);
-        let side = if start % 2 == 0 { Side::Command } else { Side::Answer };
-        killed += usize::from(kill_at(&home, &gate, &arguments, start, side));
-        // Again, at the start of what the first kill left to do.
-        killed += usize::from(kill_at(&home, &gate, &arguments, start % 4, Side::Answer));
-        well(&home, 1);
-        let found = ["merged", "replaced"].map(|collection| content(&database, collection));
-        let told = format!("killed at {} ({start}), {side:?}", commands[start]);
-        assert!(found == expected, "{told}");
-        nothing_is_left(&database, &commands[start], &told);
+    for (place, command) in commands.iter().enumerate() {
+        tick.store(place + 2, Ordering::Release);
+        let side = if place % 2 == 0 { Side::Command } else { Side::Answer };
+        killed += usize::from(kill_at(&home, &gate, &arguments, place, side));
+        killed += usize::from(kill_at(&home, &gate, &arguments, place % 4, Side::Answer));
+        home.well(&arguments);
+        let told = format!("killed at {command} ({place}), {side:?}");
+        assert!(texts(&database, "merged") == texts_of(0..=place + 2), "{told}");
+        assert!(texts(&database, "replaced") == texts_of(place + 2..=place + 2), "{told}");
     }
     assert!(
         killed >= commands.len(),
         "only {killed} processes were killed at one of {commands:?}"
     );
+    nothing_is_left(&database, "delete tidemill.receipts", commands.len(), "after all kills");
+}
+
+/// What pymongo sees of the rows: their texts, by their keys.
+fn texts(database: &Database<'_>, collection: &str) -> BTreeMap<u64, String> {
+    by_key(database.find(collection, json!({})))
+}
+
+/// What there should be after these ticks.
+fn texts_of(ticks: RangeInclusive<usize>) -> BTreeMap<u64, String> {
+    by_key(ticks.flat_map(|tick| (1..=3).flat_map(move |page| rows_at(tick, page))))
+}
+
+fn by_key(rows: impl IntoIterator<Item = Value>) -> BTreeMap<u64, String> {
+    let pair = |row: Value| (row["id"].as_u64().unwrap(), row["text"].as_str().unwrap().to_owned());
+    rows.into_iter().map(pair).collect()
 }
 
 /// Starts the command and kills it at the command to the server that comes after so many others. `false` when it ended before.
@@ -151,9 +163,9 @@ fn content(database: &Database<'_>, collection: &str) -> Vec<Value> {
 
 /// Neither receipts nor versions that were built and not shown. A receipt stays behind where a process was killed just when it was to go: the work was done
 /// and recorded, and nobody comes by again.
-fn nothing_is_left(database: &Database<'_>, killed_at: &str, told: &str) {
+fn nothing_is_left(database: &Database<'_>, killed_at: &str, kills: usize, told: &str) {
     let receipts = database.find("tidemill.receipts", json!({})).len();
-    let may_be_left = usize::from(killed_at == "delete tidemill.receipts");
+    let may_be_left = if killed_at == "delete tidemill.receipts" { kills } else { 0 };
     assert!(receipts <= may_be_left, "{told}: {receipts} receipts");
     let reply = database.command(json!({"listCollections": 1, "nameOnly": true}));
     let names: Vec<&str> = reply["cursor"]["firstBatch"]

@@ -18,8 +18,10 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn start() -> Keeper {
         let folder = tempfile::Builder::new().prefix("tidemill-server-").tempdir().unwrap();
+        let program = folder.path().join("keeper.py");
+        std::fs::write(&program, PROGRAM).unwrap();
         let mut child = Command::new(crate::python::python())
-            .args(["-c", PROGRAM])
+            .arg(&program)
             .arg(folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -125,20 +125,25 @@ pub(super) async fn create(store: &MongoDocuments, name: &str) -> Result<(), Fau
 async fn make_ready(store: &MongoDocuments, collection: &Name, version: Version, control: &Control) -> Result<Option<String>, Fault> {
     let mut candidates = ready(store, collection, version).await?;
     if candidates.is_empty() {
+        let staged = staged(collection, version);
+        let empty = read::names(store, doc! { "name": &staged }).await?.is_empty();
+        if empty {
+            create(store, &staged).await?;
+        }
+        // Here, not on what is ready: that may be taken at any moment, and an index that is made for a collection that is not there makes it.
+        indexes::copy(store, collection.as_str(), &staged, |index| {
+            empty || !control.indexes.contains(index)
+        })
+        .await?;
         // Nobody else ever uses this name, so that who sleeps with an old one in mind can do no harm.
         let new = format!("{}{}", ready_prefix(collection, version), nonce());
-        if !rename(store, &staged(collection, version), &new, false).await? {
-            create(store, &new).await?;
-            indexes::copy(store, collection.as_str(), &new, |_| true).await?;
+        if !rename(store, &staged, &new, false).await? {
+            return Ok(None);
         }
         // Another may have done the same at this moment.
         candidates = ready(store, collection, version).await?;
     }
-    let Some(ready) = fullest(store, candidates).await? else {
-        return Ok(None);
-    };
-    indexes::copy(store, collection.as_str(), &ready, |index| !control.indexes.contains(index)).await?;
-    Ok(Some(ready))
+    fullest(store, candidates).await
 }
 
 /// Of those that are ready the one with the most documents, of equal ones the first by name.

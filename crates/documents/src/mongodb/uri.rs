@@ -103,6 +103,10 @@ fn fill_in(options: &mut ClientOptions) {
     options.app_name.get_or_insert_with(|| APP_NAME.to_owned());
     options.connect_timeout.get_or_insert(CONNECT_MAX);
     options.server_selection_timeout.get_or_insert(SELECTION_MAX);
+    // Asked rather than told, a server that was not the primary is looked at again at once, not when its next word is due.
+    options
+        .server_monitoring_mode
+        .get_or_insert(mongodb::options::ServerMonitoringMode::Poll);
     options.max_idle_time.get_or_insert(IDLE_MAX);
     options.max_pool_size = Some(options.max_pool_size.filter(|size| *size > 0).unwrap_or(POOL_MAX).min(POOL_MAX));
     options.min_pool_size = None;

@@ -80,7 +80,7 @@ async fn equals_the_model() {
 
 #[tokio::test]
 async fn the_very_bytes_come_back() {
-    for seed in 0..10 {
+    for seed in 0..3 {
         let (_database, store) = new();
         suite::the_very_bytes_come_back(&store, seed, Variety::OfServers).await;
     }

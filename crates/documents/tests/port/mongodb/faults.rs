@@ -132,6 +132,9 @@ async fn equal_documents_of_different_objects() {
     assert_eq!(all(&store, "things").await, expected);
 }
 
+/// So often a fault is armed: a server that always fails is another test's.
+const ARMED_MAX: usize = 60;
+
 /// What the server does to some commands: before it carries them out, or after (`writeConcernError`).
 fn faults() -> Vec<Value> {
     let retryable = json!(["RetryableWriteError"]);
@@ -154,22 +157,20 @@ async fn a_server_that_fails_here_and_there() {
     let armed = std::thread::spawn(move || {
         let mut rng = Rng::with_seed(1);
         let mut armed = 0;
-        while !stop.load(Ordering::Relaxed) {
+        while armed < ARMED_MAX && !stop.load(Ordering::Relaxed) {
             let mut data = faults()[armed % faults().len()].clone();
             data["failCommands"] = match data.get("writeConcernError") {
                 Some(_) => json!(["insert", "update", "findAndModify"]),
                 None => json!(["insert", "update", "find", "findAndModify"]),
             };
-            server.fail_point(json!({"times": rng.u8(1..4)}), data);
+            server.fail_point(json!({"times": rng.u8(1..3)}), data);
             armed += 1;
         }
         server.fail_point_off();
         armed
     });
-    for seed in 10..13 {
-        let database = server.fresh_database();
-        deal(&database, seed, seed % 2 == 0).await;
-    }
+    let database = server.fresh_database();
+    deal(&database, 10, true).await;
     done.store(true, Ordering::Relaxed);
     assert!(armed.join().unwrap() > faults().len(), "each fault must have been armed");
 }
