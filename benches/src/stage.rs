@@ -45,6 +45,8 @@ impl Observer for Unwatched {
 
 /// Runs a stage on the pipeline named, with `home` as its home, and answers with how many records it did.
 pub async fn run(stage: Stage, pipeline: &str, base_url: &str, home: &Path) -> Result<u64> {
+    // As the command does.
+    cli::memory::keep_freed_blocks();
     match stage {
         Stage::Raw => raw(pipeline, base_url, home).await,
         Stage::Clean => clean(pipeline, home).await,

@@ -44,6 +44,8 @@ pub async fn run(way: Way, uri: &str, home: &Path) -> Result<u64> {
     let home = Home::open(home)?;
     let written = match way {
         Way::Load => {
+            // As the command does.
+            cli::memory::keep_freed_blocks();
             let uri = Fixed::new(SecretString::from(uri));
             let tally = stage::load_into(&home, Arc::new(MongoDocuments::new(Arc::new(uri)))).await?;
             ensure!(

@@ -5,6 +5,7 @@ mod commands;
 pub mod context;
 pub mod failure;
 pub mod local;
+pub mod memory;
 pub mod output;
 
 pub use context::Context;

@@ -9,6 +9,7 @@ use std::{
 };
 
 fn main() -> anyhow::Result<ExitCode> {
+    cli::memory::keep_freed_blocks();
     let mut context = Context::of_process().context("could not find out where this is")?;
     let typed: Vec<_> = env::args_os().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -10,6 +10,8 @@ use std::ops::Range;
 use crate::element::{Element, Elements, binary, kind};
 use crate::key::push_key;
 use crate::prepare::{Candidate, Prepared, TIDEMILL, problem, stamp_of};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
 use crate::{Refusal, Tally, WriteOutcome, judge};
 
 /// What is to be done with a document.
@@ -44,6 +46,8 @@ pub(super) struct Attempt<'p, 'd> {
     seen: Vec<u8>,
     /// The key of what is being read.
     key: Vec<u8>,
+    /// The candidate after the last one that was seen.
+    next: usize,
     /// Whether any reading saw anything.
     pub found_any: bool,
     refusals: Vec<Refusal>,
@@ -101,6 +105,7 @@ impl<'p, 'd> Attempt<'p, 'd> {
             entries: Vec::with_capacity(prepared.candidates.len()),
             seen: Vec::new(),
             key: Vec::new(),
+            next: 0,
             found_any: false,
             refusals: prepared.refusals.clone(),
         };
@@ -123,6 +128,7 @@ impl<'p, 'd> Attempt<'p, 'd> {
     /// Before what is stored is read: nothing is seen.
     pub(super) fn begin(&mut self) {
         self.seen.clear();
+        self.next = 0;
         for entry in &mut self.entries {
             (entry.step, entry.seen) = (Step::Insert, 0..0);
         }
@@ -170,10 +176,7 @@ impl<'p, 'd> Attempt<'p, 'd> {
         push_key(&mut self.key, id).map_err(problem)?;
         self.found_any = true;
         let prepared = self.prepared;
-        let found = prepared
-            .candidates
-            .binary_search_by(|candidate| prepared.key(candidate).cmp(&self.key));
-        let Some((candidate, entry)) = found.ok().and_then(|at| prepared.candidates.get(at).zip(self.entries.get_mut(at))) else {
+        let Some((candidate, entry)) = self.find().and_then(|at| prepared.candidates.get(at).zip(self.entries.get_mut(at))) else {
             return Ok(());
         };
         let (Ok(stamp), Some(rank)) = (stamp_of(stored), rank_of(stored)) else {
@@ -191,6 +194,25 @@ impl<'p, 'd> Attempt<'p, 'd> {
         self.seen.extend_from_slice(rank);
         entry.seen = start..self.seen.len();
         Ok(())
+    }
+
+    /// The candidate that has the key being read. A server that goes by its index answers in the order of the keys, which is the candidates'.
+    fn find(&mut self) -> Option<usize> {
+        let prepared = self.prepared;
+        let is = |at: &usize| {
+            prepared
+                .candidates
+                .get(*at)
+                .is_some_and(|candidate| prepared.key(candidate) == self.key)
+        };
+        let at = Some(self.next).filter(is).or_else(|| {
+            let found = prepared
+                .candidates
+                .binary_search_by(|candidate| prepared.key(candidate).cmp(&self.key));
+            found.ok()
+        })?;
+        self.next = at + 1;
+        Some(at)
     }
 
     /// The plan that the last reading asks for. What is done with keeps its step.
@@ -374,11 +396,9 @@ fn last<'a>(document: &'a [u8], name: &[u8]) -> Option<Element<'a>> {
     found
 }
 
-/// FNV-1a: receipts hold it, so it must not change.
+/// XXH3 of the rank, seeded by that of the key: receipts hold it, so it must not change.
 fn print(key: &[u8], rank: &[u8]) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325;
-    let bytes = key.iter().chain(rank);
-    bytes.fold(start, |print, byte| (print ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    xxh3_64_with_seed(rank, xxh3_64(key))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Receipts of batches, in `tidemill.receipts`: what attempts at a batch agreed to do, then what they answered. They go when the object is settled.
 
 use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
+use bson::{Binary, Bson, DateTime, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 
 use super::MongoDocuments;
 use super::attempt::Plan;
@@ -47,7 +48,7 @@ pub(super) fn id_of(batch: &Batch<'_>) -> String {
 
 /// Tells what was there when this attempt arrived. If that was nothing, the receipt is this one now.
 pub(super) async fn arrive(store: &MongoDocuments, id: &str, new: &Receipt, answered: Option<&WriteOutcome>) -> Result<Known, Fault> {
-    let mut set = doc! { "collection": &new.collection, "place": &new.place };
+    let mut set = doc! { "collection": &new.collection, "place": &new.place, "at": DateTime::now() };
     match answered {
         Some(outcome) => drop(set.insert("outcome", written(outcome))),
         None => set.extend(doc! { "plan": binary(&new.plan.steps), "prints": binary(&new.prints) }),
@@ -194,11 +195,19 @@ fn hits_of(other: &RawDocument, wanted: &HashSet<u64>) -> Option<(String, Vec<i3
     (!hits.is_empty()).then(|| (id.to_owned(), hits))
 }
 
+/// How long a receipt is kept that nobody settled: its process died after it recorded the object's fact. A queue keeps a message for 14 days at most.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Deletes an object's receipts, and those that were left behind.
 pub(super) async fn forget(store: &MongoDocuments, object: &str) -> Result<(), DocumentsError> {
-    // A semicolon comes right after a colon.
+    let left_behind = DateTime::from_millis(DateTime::now().timestamp_millis() - KEPT.as_millis() as i64);
     let command = doc! {
         "delete": RECEIPTS,
-        "deletes": [{ "q": { "_id": { "$gte": format!("{object}:"), "$lt": format!("{object};") } }, "limit": 0 }],
+        "deletes": [
+            // A semicolon comes right after a colon.
+            { "q": { "_id": { "$gte": format!("{object}:"), "$lt": format!("{object};") } }, "limit": 0 },
+            { "q": { "at": { "$lt": left_behind } }, "limit": 0 },
+        ],
         "writeConcern": concern(),
     };
     let mut patience = Patience::new();

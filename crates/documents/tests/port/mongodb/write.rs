@@ -178,3 +178,21 @@ async fn receipts_go_when_the_object_is_settled() {
         .collect();
     assert_eq!(left, ["o1-1:0000000000", "o10:0000000000", "o2:0000000000"]);
 }
+
+/// A process that dies between recording a fact and settling the object leaves receipts that nobody asks for again.
+#[tokio::test]
+async fn receipts_that_were_left_behind_go_in_the_end() {
+    let (database, store) = new();
+    for object in ["left", "recent", "settled"] {
+        write(&store, &merge("things"), object, &[Made::new(object, 1, 1)]).await;
+    }
+    let aged = database.command(json!({
+        "update": "tidemill.receipts",
+        "updates": [{"q": {"_id": {"$regex": "^left:"}}, "u": {"$set": {"at": {"$date": "2020-01-01T00:00:00Z"}}}}],
+    }));
+    assert_eq!(aged["nModified"], 1);
+    store.settle("settled").await.unwrap();
+    let left = database.find("tidemill.receipts", json!({}));
+    let left: Vec<&str> = left.iter().map(|receipt| receipt["_id"].as_str().unwrap()).collect();
+    assert_eq!(left, ["recent:0000000000"]);
+}
