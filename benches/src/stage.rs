@@ -155,6 +155,7 @@ pub async fn load_into(home: &Home, documents: Arc<dyn Documents>) -> Result<Loa
     for key in keys(home, "clean/").await? {
         let input = load::Input {
             clean: CleanKey::parse(key.as_str())?,
+            again_in_order: false,
         };
         tally += load::handle(&input, &the_run(), &services).await?.this_attempt;
     }

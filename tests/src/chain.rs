@@ -276,7 +276,16 @@ impl Chain {
             documents: self.documents.clone(),
             definitions: self.definitions.clone(),
         };
-        match load::handle(&load::Input { clean: clean.clone() }, &self.run(observer), &services).await {
+        match load::handle(
+            &load::Input {
+                clean: clean.clone(),
+                again_in_order: false,
+            },
+            &self.run(observer),
+            &services,
+        )
+        .await
+        {
             Ok(outcome) => Ok(Some(outcome)),
             Err(load::Error::Interrupted(_)) => Err(Interrupted),
             Err(error) if error.next() == ledger::Next::Retry => Ok(None),

@@ -11,7 +11,7 @@ pub use replacement::Replacement;
 use batch::Batches;
 use documents::{Batch, Contract, Documents, Target, Version, WriteOutcome};
 use lake::{CleanKey, CleanMetadata, Definitions, ObjectReader, Part, Store};
-use ledger::{Fact, FactKey, Ledger, LoadTally, ResourceId, Run, Stage, Step};
+use ledger::{Fact, FactKey, Ledger, LoadTally, Missing, ResourceId, Run, Stage, Step};
 use pipeline::{Checked, Resource, WriteDisposition};
 use refused::Refused;
 use std::sync::Arc;
@@ -20,6 +20,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     pub clean: CleanKey,
+    /// Whether a run's objects are loaded again in their order, its marker last. Then only the marker makes the run's documents what readers see: the ledger
+    /// knows that all its parts were loaded once, not whether they are in this store.
+    pub again_in_order: bool,
 }
 
 /// What `load` works with, built once.
@@ -94,7 +97,10 @@ pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Out
         Part::End => Default::default(),
         Part::Number(_) => work.load(&mut reader).await?,
     };
-    let replacement = work.replace_if_complete().await?;
+    let replacement = match input.again_in_order && work.target.version.is_some() && input.clean.raw.part != Part::End {
+        true => Some(Replacement::Waiting(Missing::Marker)),
+        false => work.replace_if_complete().await?,
+    };
     Ok(Outcome {
         tally,
         this_attempt,

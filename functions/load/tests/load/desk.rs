@@ -170,7 +170,35 @@ impl Desk {
             observer: watch.clone(),
             deadline_ms: None,
         };
-        load::handle(&Input { clean: clean.clone() }, &run, &self.services).await
+        load::handle(
+            &Input {
+                clean: clean.clone(),
+                again_in_order: false,
+            },
+            &run,
+            &self.services,
+        )
+        .await
+    }
+
+    /// Loads an object again, as a replay does that goes through all of a run.
+    pub async fn load_again(&self, clean: &CleanKey) -> Outcome {
+        let run = Run {
+            clock: Arc::new(Still),
+            observer: Arc::new(watch(usize::MAX)),
+            deadline_ms: None,
+        };
+        let input = Input {
+            clean: clean.clone(),
+            again_in_order: true,
+        };
+        load::handle(&input, &run, &self.services).await.unwrap()
+    }
+
+    /// From here on documents go to another store, with nothing in it.
+    pub fn use_other_documents(&mut self) {
+        self.documents = Arc::new(SqliteDocuments::open(&self.folder.path().join("other.db")).unwrap());
+        self.services.documents = self.documents.clone();
     }
 
     /// The `id` of each document that readers see.

@@ -145,3 +145,23 @@ async fn a_swap_that_was_cut_short_is_made_by_the_next() {
         assert_eq!(desk.loaded(&part).await.unwrap().inserted, 2, "{stop_after}");
     }
 }
+
+/// The ledger knows that all was loaded once, but into another store: a replay into this one must not show half of it.
+#[tokio::test]
+async fn what_is_loaded_again_in_order_is_seen_with_its_marker() {
+    let mut desk = desk().await;
+    let first = desk.put(2, 1, &documents(2, 10..12), 0).await;
+    let second = desk.put(2, 2, &documents(2, 12..14), 0).await;
+    let marker = desk.put_marker(2, 2).await;
+    for object in [&first, &second, &marker] {
+        desk.load(object).await.unwrap();
+    }
+    desk.use_other_documents();
+    for part in [&first, &second] {
+        let again = desk.load_again(part).await.replacement;
+        assert_eq!(again, Some(Replacement::Waiting(Missing::Marker)));
+        assert_eq!(desk.seen().await, [0; 0]);
+    }
+    assert_eq!(desk.load_again(&marker).await.replacement, Some(Replacement::Visible));
+    assert_eq!(desk.seen().await, [10, 11, 12, 13]);
+}

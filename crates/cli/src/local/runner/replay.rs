@@ -3,8 +3,8 @@
 use super::{Problem, Published, ResourceReport, Runner, RunnerError, Workers, clean_key, collections::Collections};
 use crate::local::{Found, objects::Keys, set_aside::SetAside};
 use jiff::civil::Date;
-use lake::RawKey;
-use ledger::{Fact, ResourceId};
+use lake::{Part, RawKey};
+use ledger::{Fact, Missing, ResourceId};
 use load::Replacement;
 use pipeline::{Checked, Name, Resource};
 
@@ -73,6 +73,8 @@ impl Replay<'_> {
         let (mut objects, mut set_aside) = (0, SetAside::default());
         // Of the newest run: an older one would not be shown in any case.
         let mut replacement = None;
+        // The run of which parts failed, and how many.
+        let mut failed = (None, 0);
         // In the order of their keys: run by run, and a run's marker after its parts.
         let mut keys = Keys::new(
             self.runner.home.store.clone(),
@@ -85,8 +87,17 @@ impl Replay<'_> {
                 continue;
             }
             objects += 1;
+            if raw.part == Part::End && failed.0 == Some(raw.run) {
+                // What could not be brought in again would be missed by readers.
+                replacement = Some((raw, Replacement::Waiting(Missing::Loads(failed.1))));
+                continue;
+            }
+            let before = self.workers.problems.count();
             if let Some(decided) = self.object(&raw, &mut report, &mut set_aside).await? {
-                replacement = Some((raw, decided));
+                replacement = Some((raw.clone(), decided));
+            }
+            if self.workers.problems.count() > before {
+                failed = (Some(raw.run), if failed.0 == Some(raw.run) { failed.1 + 1 } else { 1 });
             }
             if self.workers.away.why().is_some() {
                 break;
@@ -144,7 +155,11 @@ impl Replay<'_> {
         };
         report.clean += cleaned.this_attempt;
         set_aside.add(&clean, &Fact::Clean(cleaned.this_attempt));
-        let Some(loaded) = self.workers.load(&load::Input { clean: clean.clone() }).await? else {
+        let input = load::Input {
+            clean: clean.clone(),
+            again_in_order: true,
+        };
+        let Some(loaded) = self.workers.load(&input).await? else {
             return Ok(None);
         };
         report.load += loaded.this_attempt;

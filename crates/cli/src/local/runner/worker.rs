@@ -42,6 +42,10 @@ impl Problems {
         }
     }
 
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub fn take(&self) -> Vec<Problem> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -115,7 +119,11 @@ impl Workers {
         while let Some(key) = queue.recv().await {
             match CleanKey::parse(key.as_str()) {
                 Ok(clean) => {
-                    self.load(&load::Input { clean }).await?;
+                    self.load(&load::Input {
+                        clean,
+                        again_in_order: false,
+                    })
+                    .await?;
                 }
                 Err(error) => self.failed(&key, None, &error),
             }
