@@ -9,8 +9,9 @@ use crate::element::{Element, Unreadable, kind};
 /// The most bytes of a command. The server takes 16 KiB more than its largest document; half of them are left to what the driver adds.
 pub(super) const COMMAND_BYTES_MAX: usize = 16 * 1024 * 1024 + 8 * 1024;
 
-/// The most statements of a command that writes; the server's `maxWriteBatchSize`.
-pub(super) const STATEMENTS_MAX: usize = 100_000;
+/// The most statements of a command. The server would take a hundred times as many (`maxWriteBatchSize`), but then a slow or busy one answers too late, and all
+/// of it is done again; more than this many save nothing that could be measured.
+pub(super) const STATEMENTS_MAX: usize = 1_000;
 
 /// How long the server waits for a majority before it says that there is none yet.
 const MAJORITY_WITHIN_MS: i32 = 20_000;

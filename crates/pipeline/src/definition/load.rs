@@ -43,7 +43,7 @@ pub enum WriteDisposition {
 pub struct Index {
     /// The fields and their order: `1`, `-1`, `2dsphere` or `text`. A dotted name leads into objects and lists of objects.
     pub keys: IndexMap<String, IndexKind>,
-    /// What the index is called. Without it, after its keys: `occurred_at_-1`.
+    /// What the index is called when it is created; one with the same keys and options that is there already keeps its name. Without it, after its keys: `occurred_at_-1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Whether no two documents may have the same values. The one that comes second is refused, and is in `refused/`. Deleted documents do not count.
