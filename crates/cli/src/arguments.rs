@@ -15,7 +15,7 @@ use std::path::PathBuf;
     after_help = "To see it work, from a clone of the repository:\n  tidemill run earthquakes --recorded\n  tidemill documents earthquakes --limit 3",
     after_long_help = "To see it work, from a clone of the repository:\n  tidemill run earthquakes --recorded\n  tidemill documents earthquakes --limit 3\n\n\
         PIPELINE is a file, or the name of one in `pipelines/`.\n\n\
-        Environment variables (the second and third also from a file `.env` in the working folder):\n  \
+        Environment variables (those that are not set are looked for in a file `.env` in the working folder):\n  \
         TIDEMILL_HOME          where the lake, the ledger and the documents are kept\n  \
         TIDEMILL_MONGODB_URI   MongoDB, to load the documents there: mongodb://USER:PASSWORD@HOST/DATABASE\n  \
         TIDEMILL_SECRET_NAME   the value of `${secret:name}` in a pipeline file\n\n\
@@ -35,7 +35,7 @@ pub struct Global {
     /// Where the lake, the ledger and the documents are kept [default: $TIDEMILL_HOME, else .tidemill]
     #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
-    /// Print JSON for programs, not tables for people
+    /// Print JSON for programs, not tables for people; an error is a last line {"error": …, "next": …} too
     #[arg(long, global = true)]
     pub json: bool,
 }
@@ -59,12 +59,12 @@ pub enum Command {
     Try(Try),
     /// Fetch what is new, clean it, load it
     #[command(
-        after_help = "A run that was killed is picked up by the next: type the same command again. Two runs of one resource do not get in each other's way: the second says who is at it, and skips.\n\nExamples:\n  tidemill run earthquakes --recorded\n  tidemill run flights --resource airlines --json"
+        after_help = "A run that was killed is picked up by the next: type the same command again. Two runs of one pipeline do not get in each other's way: the second says who is at it, and skips.\n\nExamples:\n  tidemill run earthquakes --recorded\n  tidemill run flights --resource airlines --json"
     )]
     Run(Run),
     /// List the runs, the newest first
     #[command(
-        after_help = "A run's state is `extracting`, `extracted`, `failed` or `skipped`; of one that replaces its collection, once it is extracted: `loading`, `visible` (what readers see), `superseded` (a newer run's documents are seen) or `not shown` (empty, or too many rejects: what was there before stays)."
+        after_help = "A run's state is `extracting`, `extracted`, `failed` or `skipped`; once it is extracted, `waiting` while objects of it are to be cleaned or loaded yet, or `over limit` when more was rejected or refused than `reject_limit` allows; of one that replaces its collection, once it is extracted: `loading`, `visible` (what readers see), `superseded` (a newer run's documents are seen) or `not shown` (empty, or too many rejects: what was there before stays).\n\nOf a row, `in` is out + rejected + dropped + duplicates, and `out`, once nothing is waiting, is inserted + updated + unchanged + stale + superseded + refused; columns that no run has anything in are left out."
     )]
     Runs(Runs),
     /// Show the records that broke their contract or that the store refused, and why

@@ -1,7 +1,11 @@
 //! How a command ends: its exit code, and what the one who typed it is told when it did not end well.
 
-use crate::{context::Context, output::plain::plain_lines};
+use crate::{
+    context::Context,
+    output::{json, plain::plain_lines},
+};
 use documents::DocumentsError;
+use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
 /// The exit code.
@@ -52,20 +56,38 @@ impl Failure {
         self
     }
 
+    /// What failed, and what to do, in words.
+    pub fn told(self) -> (String, Option<String>) {
+        (chain(self.error.as_ref()), self.next)
+    }
+
     /// Whether the reader of our output has had enough, as `head` has: no failure of ours.
     fn output_closed(&self) -> bool {
         let io = self.error.downcast_ref::<io::Error>();
         io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// The chain, once, plainly, and what to do next. Returns the exit code.
-    pub fn report(&self, context: &mut Context) -> Status {
+    /// The chain, once, plainly, and what to do next; `as_json`: for programs too, on a line of its own. Returns the exit code.
+    pub fn report(&self, as_json: bool, context: &mut Context) -> Status {
         if self.output_closed() {
             return Status::Well;
+        }
+        if as_json {
+            // Who can't be told can't be told.
+            let _ = json::line(&mut context.out, &self.to_json());
         }
         // Who can't be told can't be told.
         let _ = write!(context.err, "{}", plain_lines(&self.text()));
         self.status
+    }
+
+    fn to_json(&self) -> Value {
+        let mut object = Map::new();
+        object.insert("error".to_owned(), json!(chain(self.error.as_ref())));
+        if let Some(next) = &self.next {
+            object.insert("next".to_owned(), json!(next));
+        }
+        Value::Object(object)
     }
 
     fn text(&self) -> String {
@@ -87,7 +109,7 @@ impl Failure {
 }
 
 /// What a failure of the store of documents comes to, wherever it shows: a URI that can't be used is a wrong setting.
-fn of_store(cause: &(dyn std::error::Error + 'static)) -> Option<(Status, Option<&'static str>)> {
+pub(crate) fn of_store(cause: &(dyn std::error::Error + 'static)) -> Option<(Status, Option<&'static str>)> {
     Some(match cause.downcast_ref()? {
         DocumentsError::Uri { .. } | DocumentsError::NoUri { .. } => {
             let next = "put `TIDEMILL_MONGODB_URI` right, in the environment or in `.env`";
@@ -100,6 +122,10 @@ fn of_store(cause: &(dyn std::error::Error + 'static)) -> Option<(Status, Option
         | DocumentsError::Unsupported { .. } => {
             let next =
                 "when that is seen to, type the same again; `tidemill doctor` tells what this is connected to, as whom, and what it may do";
+            (Status::Failed, Some(next))
+        }
+        DocumentsError::Damaged { .. } => {
+            let next = "take away what stands there, or give the resource another `collection:` in the pipeline file";
             (Status::Failed, Some(next))
         }
         _ => (Status::Failed, None),
@@ -146,5 +172,9 @@ mod tests {
           because: the disk is full
         next: make room
         ");
+        assert_eq!(
+            failure.to_json().to_string(),
+            r#"{"error":"could not write `raw/x`: the disk is full","next":"make room"}"#
+        );
     }
 }

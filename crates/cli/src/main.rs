@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<ExitCode> {
         // On a line of its own, below what was drawn. Who can't be told can't be told.
         let _ = io::stderr().write_all(b"\nstopped; the same command goes on from here\n");
     }
-    // What is still busy must not keep a stopped process alive.
-    runtime.shutdown_background();
+    // What is still busy must not keep a stopped process alive, nor panic because its runtime is gone: both end with the process.
+    std::mem::forget(runtime);
     Ok(ExitCode::from(status as u8))
 }

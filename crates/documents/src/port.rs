@@ -76,8 +76,8 @@ pub enum Replaced {
 pub trait Documents: Send + Sync {
     /// Writes a batch: for each key the highest rank of the batch is judged against what is there (see [`crate::judge`]).
     ///
-    /// A store that can commits the batch and a receipt together, and answers the same batch of the same object with the receipt: its numbers are then true
-    /// even when the process died between the write and the fact. Another judges again.
+    /// A batch has a receipt, and the same batch of the same object is answered by it: its numbers are true even when the process died between the write and
+    /// the fact. SQLite commits both together. MongoDB keeps a plan first, then the answer: what an attempt that died had written is counted by its plan.
     async fn write(&self, target: &Target, batch: &Batch<'_>) -> Result<WriteOutcome, DocumentsError>;
 
     /// Forgets the receipts of an object, once its fact is recorded.
@@ -110,6 +110,9 @@ pub trait Documents: Send + Sync {
 
     /// How many documents readers see; `None` when there is no such collection.
     async fn count(&self, collection: &Name) -> Result<Option<u64>, DocumentsError>;
+
+    /// Ends what goes on by itself, connections and their watchers, before the process does. A store that has none: nothing.
+    async fn close(&self) {}
 }
 
 /// What went wrong with the store of documents.

@@ -237,6 +237,10 @@ impl Ledger for Mutex<Model> {
         Ok(locked(self).claim_collection(claim))
     }
 
+    async fn claimed(&self, collection: &Name) -> Result<Option<CollectionClaim>, LedgerError> {
+        Ok(locked(self).collections.get(collection).cloned())
+    }
+
     async fn take_lease(
         &self,
         resource: &ResourceId,

@@ -47,6 +47,9 @@ pub trait Ledger: Send + Sync {
     /// Keeps the first claim on a collection for good; returns the one that is kept. Another one than `claim` means: the resource may not write there.
     async fn claim_collection(&self, claim: &CollectionClaim) -> Result<CollectionClaim, LedgerError>;
 
+    /// The claim that is kept on a collection, if there is one.
+    async fn claimed(&self, collection: &Name) -> Result<Option<CollectionClaim>, LedgerError>;
+
     /// Takes the resource's lease when it is free, has expired, or its holder is dead by `holder_is_dead` (a process of this machine that is no more).
     async fn take_lease(
         &self,

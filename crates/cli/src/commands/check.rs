@@ -41,7 +41,7 @@ pub(super) fn run(typed: &Check, as_json: bool, context: &mut Context) -> Ended 
         let well = match pipelines::find(file, &context.folder) {
             Ok(found) => without_fault(&found, &mut taken, as_json, context)?,
             Err(PipelineError::Faults(faults)) if as_json => with_faults(file, &faults, context)?,
-            Err(error) => super::wrong_pipeline(error, context).report(context) == Status::Well,
+            Err(error) => super::wrong_pipeline(error, context).report(false, context) == Status::Well,
         };
         if !well {
             status = Status::Wrong;
@@ -76,7 +76,7 @@ fn without_fault(found: &Found, taken: &mut Taken, as_json: bool, context: &mut 
         )?;
     } else {
         for clash in clashes {
-            Failure::wrong(anyhow!(clash)).report(context);
+            Failure::wrong(anyhow!(clash)).report(false, context);
         }
     }
     Ok(well)

@@ -18,12 +18,19 @@ use crate::{
     arguments::{Arguments, Command, Global, Source},
     local::{
         self, Destination, DestinationError, Found, Home, HomeError, PipelineError, Request, Runner, Upstream, clock::SystemClock, home,
-        secrets::Secrets,
+        secrets::Secrets, variables,
     },
-    output::progress::Progress,
+    output::{plain::plain_lines, progress::Progress},
 };
+use ::documents::Documents;
 use pipeline::Name;
-use std::{borrow::Cow, collections::BTreeMap, io::Write, path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    io::{self, Write},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// What a command returns: its exit code, or why it ended early.
 type Ended = Result<Status, Failure>;
@@ -31,19 +38,41 @@ type Ended = Result<Status, Failure>;
 /// Does what was typed.
 pub(crate) async fn dispatch(arguments: Arguments, context: &mut Context) -> Ended {
     let home = HomeAt::new(&arguments.global, context);
+    warn(&arguments.command, context)?;
+    let ended = command(&arguments, &home, context).await;
+    home.close().await;
+    ended
+}
+
+/// Says which variables mean nothing, though they look as if they should.
+fn warn(command: &Command, context: &mut Context) -> io::Result<()> {
+    if matches!(command, Command::Check(_) | Command::Schema | Command::Init(_)) {
+        return Ok(());
+    }
+    // One that can't be read is told by whatever needs it.
+    let Ok(secrets) = Secrets::new(&context.environment, &context.folder) else {
+        return Ok(());
+    };
+    for strange in variables::misspelt(secrets.names()) {
+        write!(context.err, "{}", plain_lines(&format!("note: {strange}\n")))?;
+    }
+    Ok(())
+}
+
+async fn command(arguments: &Arguments, home: &HomeAt, context: &mut Context) -> Ended {
     let as_json = arguments.global.json;
     match &arguments.command {
         Command::Check(typed) => check::run(typed, as_json, context),
         Command::Schema => schema::run(context),
         Command::Init(typed) => init::run(typed, as_json, context),
-        Command::Try(typed) => trial::run(typed, &home, as_json, context).await,
-        Command::Run(typed) => run::run(typed, &home, as_json, context).await,
-        Command::Runs(typed) => runs::run(typed, &home, as_json, context).await,
-        Command::Rejects(typed) => rejects::run(typed, &home, as_json, context).await,
-        Command::Documents(typed) => documents::run(typed, &home, context).await,
-        Command::Explain(typed) => explain::run(typed, &home, as_json, context).await,
-        Command::Doctor(typed) => doctor::run(typed, &home, as_json, context).await,
-        Command::Replay(typed) => replay::run(typed, &home, as_json, context).await,
+        Command::Try(typed) => trial::run(typed, home, as_json, context).await,
+        Command::Run(typed) => run::run(typed, home, as_json, context).await,
+        Command::Runs(typed) => runs::run(typed, home, as_json, context).await,
+        Command::Rejects(typed) => rejects::run(typed, home, as_json, context).await,
+        Command::Documents(typed) => documents::run(typed, home, context).await,
+        Command::Explain(typed) => explain::run(typed, home, as_json, context).await,
+        Command::Doctor(typed) => doctor::run(typed, home, as_json, context).await,
+        Command::Replay(typed) => replay::run(typed, home, as_json, context).await,
     }
 }
 
@@ -55,18 +84,26 @@ struct HomeAt {
     /// What says where the documents go.
     environment: BTreeMap<String, String>,
     working_folder: PathBuf,
+    /// The stores of documents that were opened.
+    opened: Mutex<Vec<Arc<dyn Documents>>>,
 }
 
 impl HomeAt {
     fn new(global: &Global, context: &Context) -> HomeAt {
         let typed = global.home.clone();
-        let of_environment = || context.variable("TIDEMILL_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-        let chosen = typed.clone().or_else(of_environment);
+        // A `.env` that can't be read is told by whatever opens the home.
+        let set = || {
+            let secrets = Secrets::new(&context.environment, &context.folder).ok()?;
+            let home = secrets.variable(variables::HOME)?;
+            (!home.is_empty()).then(|| PathBuf::from(home))
+        };
+        let chosen = typed.clone().or_else(set);
         HomeAt {
             folder: context.path(chosen.unwrap_or_else(|| home::DEFAULT.into())),
             typed,
             environment: context.environment.clone(),
             working_folder: context.folder.clone(),
+            opened: Mutex::default(),
         }
     }
 
@@ -80,12 +117,29 @@ impl HomeAt {
 
     /// For commands that look at what is there.
     fn open(&self) -> Result<Home, Failure> {
-        Home::open_with(&self.folder, &self.destination()?).map_err(no_home)
+        let home = Home::open_with(&self.folder, &self.destination()?).map_err(no_home)?;
+        self.remember(home.documents.clone());
+        Ok(home)
     }
 
     /// For commands that bring something in.
     fn create(&self) -> Result<Home, Failure> {
-        Home::create_with(&self.folder, &self.destination()?).map_err(no_home)
+        let home = Home::create_with(&self.folder, &self.destination()?).map_err(no_home)?;
+        self.remember(home.documents.clone());
+        Ok(home)
+    }
+
+    /// A store to be closed at the end.
+    fn remember(&self, documents: Arc<dyn Documents>) {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(documents);
+    }
+
+    /// Closes what was opened: a driver that is still busy when the runtime goes would panic.
+    async fn close(&self) {
+        let opened = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
+        for documents in opened {
+            documents.close().await;
+        }
     }
 
     /// Where documents go.

@@ -196,7 +196,8 @@ fn next(typed: &Run, at: &HomeAt, found: &Found, reports: &[ResourceReport], out
     if reports.iter().any(|report| report.set_aside() > 0) && !reports.iter().any(ResourceReport::over_limit) {
         writeln!(out, "next: {}", rejects(&typed.pipeline, at))?;
     }
-    let loaded = reports.iter().find(|report| report.load.documents_in > 0);
+    // Where all was refused, there is nothing to look at.
+    let loaded = reports.iter().find(|report| report.load.documents_in > report.load.refused);
     let resources = &found.checked.pipeline.resources;
     let resource = loaded.and_then(|report| resources.iter().find(|resource| resource.name == report.resource));
     match resource {

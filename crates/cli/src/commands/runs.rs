@@ -15,12 +15,13 @@ use crate::{
     },
 };
 use lake::{DefinitionError, StoreError};
-use ledger::{Fact, FactKey, RunFilter, RunRecord, RunState, Totals, conservation};
-use pipeline::WriteDisposition;
+use ledger::{Fact, FactKey, ResourceId, RunFilter, RunRecord, RunState, Totals, Unfinished, conservation};
+use pipeline::{Checked, WriteDisposition};
 use serde_json::{Value, json};
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
-const COLUMNS: [Column; 14] = [
+/// Columns of what every run has.
+const ALWAYS: [Column; 7] = [
     Column::Text("run"),
     Column::Text("resource"),
     Column::Text("started (UTC)"),
@@ -28,20 +29,47 @@ const COLUMNS: [Column; 14] = [
     Column::Text("state"),
     Column::Number("captures"),
     Column::Number("bytes"),
-    Column::Number("in"),
-    Column::Number("out"),
-    Column::Number("rejected"),
-    Column::Number("inserted"),
-    Column::Number("updated"),
-    Column::Number("unchanged"),
-    Column::Number("refused"),
 ];
+
+/// A column of numbers of records or objects.
+struct Counted {
+    title: &'static str,
+    /// Shown though no run has any.
+    always: bool,
+    of: fn(&Told) -> u64,
+}
+
+/// `in` is the sum of those up to `duplicates`, and `out` of those from `inserted` to `refused`.
+const COUNTED: [Counted; 12] = [
+    Counted::new("in", true, |told| told.totals.clean.records_in),
+    Counted::new("out", true, |told| told.totals.clean.out),
+    Counted::new("rejected", true, |told| told.totals.clean.rejected),
+    Counted::new("dropped", false, |told| told.totals.clean.dropped),
+    Counted::new("duplicates", false, |told| told.totals.clean.duplicates),
+    Counted::new("inserted", true, |told| told.totals.load.inserted),
+    Counted::new("updated", true, |told| told.totals.load.updated),
+    Counted::new("unchanged", true, |told| told.totals.load.unchanged),
+    Counted::new("stale", false, |told| told.totals.load.stale),
+    Counted::new("superseded", false, |told| told.totals.load.superseded),
+    Counted::new("refused", true, |told| told.totals.load.refused),
+    Counted::new("waiting", false, |told| told.waiting),
+];
+
+impl Counted {
+    const fn new(title: &'static str, always: bool, of: fn(&Told) -> u64) -> Counted {
+        Counted { title, always, of }
+    }
+}
 
 /// What is told of a run.
 struct Told {
     record: RunRecord,
     extracted: Extracted,
     totals: Totals,
+    /// Objects of it that are to be cleaned or loaded yet.
+    waiting: u64,
+    /// More was rejected or refused than its definition allows.
+    over_limit: bool,
     /// Of a `replace` run that was extracted.
     replaced: Option<Replaced>,
 }
@@ -69,44 +97,77 @@ pub(super) async fn run(typed: &Runs, home: &HomeAt, as_json: bool, context: &mu
         resource: None,
         limit: Some(typed.limit),
     };
-    let mut rows = Vec::new();
+    let mut runs = Vec::new();
+    let mut unfinished = BTreeMap::new();
     for record in home.ledger.runs(&filter).await? {
-        let told = told(&home, record).await?;
-        if as_json {
-            json::line(&mut context.out, &object(&told))?;
-        } else {
-            rows.push(row(&told));
+        let pipeline = &record.resource.pipeline;
+        if !unfinished.contains_key(pipeline) {
+            unfinished.insert(pipeline.clone(), home.ledger.unfinished(pipeline).await?);
         }
+        let owed = unfinished.get(pipeline).map(Vec::as_slice).unwrap_or_default();
+        runs.push(told(&home, record.clone(), owed).await?);
     }
-    if !as_json && rows.is_empty() {
+    if as_json {
+        for told in &runs {
+            json::line(&mut context.out, &object(told))?;
+        }
+    } else if runs.is_empty() {
         writeln!(context.out, "no runs yet")?;
-    } else if !as_json {
-        write!(context.out, "{}", table(&COLUMNS, rows))?;
+    } else {
+        write!(context.out, "{}", listed(&runs))?;
     }
     Ok(Status::Well)
 }
 
-async fn told(home: &Home, record: RunRecord) -> Result<Told, Failure> {
+async fn told(home: &Home, record: RunRecord, unfinished: &[Unfinished]) -> Result<Told, Failure> {
     let facts = home.ledger.facts(record.id, &record.resource, &record.definition).await?;
+    let totals = conservation::totals(&facts);
+    let definition = definition(home, &record).await?;
+    let over_limit = definition.as_ref().is_some_and(|definition| {
+        let set_aside = totals.clean.rejected.saturating_add(totals.load.refused);
+        definition.pipeline.reject_limit.exceeded_by(set_aside, totals.clean.records_in)
+    });
     Ok(Told {
         extracted: Extracted::of(home, &record).await?,
-        totals: conservation::totals(&facts),
-        replaced: replaced(home, &record, &facts).await?,
+        totals,
+        waiting: waiting(home, &record, unfinished).await?,
+        over_limit,
+        replaced: match &definition {
+            Some(definition) => replaced(home, &record, definition, &facts).await?,
+            None => None,
+        },
         record,
     })
 }
 
-async fn replaced(home: &Home, record: &RunRecord, facts: &[(FactKey, Fact)]) -> Result<Option<Replaced>, Failure> {
-    let definition = match home.definitions.get(&record.resource.pipeline, &record.definition).await {
-        Ok(definition) if record.state == RunState::Extracted => definition,
-        // A run is listed too when what it ran under is gone, or is no longer understood.
-        Ok(_) | Err(DefinitionError::Refused { .. } | DefinitionError::Damaged { .. }) => return Ok(None),
+/// How many objects of the run are to be cleaned or loaded yet. An intent whose object never came to be is none.
+async fn waiting(home: &Home, record: &RunRecord, unfinished: &[Unfinished]) -> Result<u64, Failure> {
+    let mut objects = 0;
+    for part in unfinished {
+        if part.raw.run == record.id && part.raw.resource == record.resource.resource && home.store.head(&part.raw.key()).await?.is_some() {
+            objects += 1;
+        }
+    }
+    Ok(objects)
+}
+
+/// What the run ran under. A run is listed too when that is gone, or is no longer understood.
+async fn definition(home: &Home, record: &RunRecord) -> Result<Option<Arc<Checked>>, Failure> {
+    match home.definitions.get(&record.resource.pipeline, &record.definition).await {
+        Ok(definition) => Ok(Some(definition)),
+        Err(DefinitionError::Refused { .. } | DefinitionError::Damaged { .. }) => Ok(None),
         Err(DefinitionError::Store {
             source: StoreError::NotFound { .. },
             ..
-        }) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+        }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn replaced(home: &Home, record: &RunRecord, definition: &Checked, facts: &[(FactKey, Fact)]) -> Result<Option<Replaced>, Failure> {
+    if record.state != RunState::Extracted {
+        return Ok(None);
+    }
     let mut resources = definition.pipeline.resources.iter();
     let resource = resources.find(|resource| resource.name == record.resource.resource);
     let Some(load) = resource.map(|resource| &resource.load) else {
@@ -128,12 +189,38 @@ async fn replaced(home: &Home, record: &RunRecord, facts: &[(FactKey, Fact)]) ->
     }))
 }
 
+/// Of a resource that replaces: why the documents of its newest run are not what readers see, if they are not.
+pub(super) async fn not_shown(home: &Home, resource: &ResourceId) -> Result<Option<String>, Failure> {
+    let filter = RunFilter {
+        pipeline: Some(resource.pipeline.clone()),
+        resource: Some(resource.resource.clone()),
+        limit: None,
+    };
+    let runs = home.ledger.runs(&filter).await?;
+    let newest = runs.into_iter().find(|run| !matches!(run.state, RunState::Skipped { .. }));
+    let Some(newest) = newest else { return Ok(None) };
+    let told = told(home, newest, &[]).await?;
+    let why = match (&told.record.state, &told.replaced) {
+        (RunState::Extracting, _) => "it was cut short".to_owned(),
+        (RunState::Failed { message }, _) => format!("it failed: {message}"),
+        (_, Some(Replaced::Loading)) => "it is not loaded yet".to_owned(),
+        (_, Some(Replaced::Refused(why))) => why.clone(),
+        (_, Some(Replaced::Visible | Replaced::Superseded) | None) => return Ok(None),
+    };
+    Ok(Some(format!(
+        "the newest run of {resource}, {}, is not what readers see: {why}",
+        told.record.id
+    )))
+}
+
 /// The run's state; of a `replace` run that came so far, what became of its documents.
 fn state(told: &Told) -> &'static str {
     match (&told.record.state, &told.replaced) {
         (RunState::Extracting, _) => "extracting",
         (RunState::Failed { .. }, _) => "failed",
         (RunState::Skipped { .. }, _) => "skipped",
+        (RunState::Extracted, None) if told.waiting > 0 => "waiting",
+        (RunState::Extracted, None) if told.over_limit => "over limit",
         (RunState::Extracted, None) => "extracted",
         (RunState::Extracted, Some(Replaced::Visible)) => "visible",
         (RunState::Extracted, Some(Replaced::Superseded)) => "superseded",
@@ -142,10 +229,23 @@ fn state(told: &Told) -> &'static str {
     }
 }
 
+/// The table: a column that no run has anything in is left out, unless it is looked for.
+fn listed(runs: &[Told]) -> String {
+    let shown: Vec<&Counted> = COUNTED
+        .iter()
+        .filter(|column| column.always || runs.iter().any(|told| (column.of)(told) > 0))
+        .collect();
+    let counted = shown.iter().map(|column| Column::Number(column.title));
+    let columns: Vec<Column> = ALWAYS.into_iter().chain(counted).collect();
+    let rows = runs.iter().map(|told| {
+        let numbers = shown.iter().map(|column| count((column.of)(told)));
+        row(told).into_iter().chain(numbers).collect()
+    });
+    table(&columns, rows)
+}
+
 fn row(told: &Told) -> Vec<String> {
-    let Told {
-        record, extracted, totals, ..
-    } = told;
+    let Told { record, extracted, .. } = told;
     let took = record.ended_ms.map_or("-".to_owned(), |ended| duration(ended - record.started_ms));
     vec![
         record.id.to_string(),
@@ -155,13 +255,6 @@ fn row(told: &Told) -> Vec<String> {
         state(told).to_owned(),
         count(extracted.captures),
         bytes(extracted.bytes),
-        count(totals.clean.records_in),
-        count(totals.clean.out),
-        count(totals.clean.rejected),
-        count(totals.load.inserted),
-        count(totals.load.updated),
-        count(totals.load.unchanged),
-        count(totals.load.refused),
     ]
 }
 
@@ -186,5 +279,6 @@ fn object(told: &Told) -> Value {
         "extract": told.extracted,
         "clean": told.totals.clean,
         "load": told.totals.load,
+        "waiting": told.waiting,
     })
 }

@@ -2,7 +2,6 @@
 
 use super::{
     Place,
-    place::UriFault,
     secrets::{SecretError, Secrets},
 };
 use documents::{Documents, DocumentsError, SqliteDocuments};
@@ -40,7 +39,8 @@ pub enum DestinationError {
     #[error(transparent)]
     Secrets(#[from] SecretError),
     #[error("`{VARIABLE}` is not the URI of a MongoDB database")]
-    Uri(#[from] UriFault),
+    #[cfg(feature = "mongodb")]
+    Uri(#[from] documents::mongodb::UriError),
     #[error("`{VARIABLE}` is set, but this tidemill was built without MongoDB")]
     NotBuilt,
     #[error("could not open the documents in {path}")]
@@ -51,6 +51,7 @@ impl DestinationError {
     /// What to do now.
     pub fn next(&self) -> Option<&'static str> {
         match self {
+            #[cfg(feature = "mongodb")]
             DestinationError::Uri(_) => Some(
                 "put the variable right in the environment or in `.env`, or take it away to keep the documents in the home; what it holds is not repeated here",
             ),
@@ -86,15 +87,16 @@ impl Destination {
         let Some(uri) = setting.read()? else {
             return Ok(Destination::embedded());
         };
-        let place = Place::of_uri(&uri)?;
-        if cfg!(not(feature = "mongodb")) {
-            return Err(DestinationError::NotBuilt);
-        }
-        Ok(Destination {
-            place,
-            #[cfg(feature = "mongodb")]
+        #[cfg(feature = "mongodb")]
+        return Ok(Destination {
+            place: Place::of_uri(&uri.into())?,
             setting,
-        })
+        });
+        #[cfg(not(feature = "mongodb"))]
+        {
+            drop(uri);
+            Err(DestinationError::NotBuilt)
+        }
     }
 
     /// The store. Of MongoDB, nothing is asked yet.
@@ -182,6 +184,14 @@ mod tests {
         std::fs::remove_file(folder.path().join(".env")).unwrap();
         let gone = of_file.setting.uri(true).await.unwrap_err();
         assert!(gone.to_string().contains("no longer"), "{gone}");
+    }
+
+    #[cfg(not(feature = "mongodb"))]
+    #[test]
+    fn a_build_without_mongodb_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Destination::new(&environment("mongodb://h/x"), folder.path()).err();
+        assert!(matches!(error, Some(DestinationError::NotBuilt)));
     }
 
     #[test]

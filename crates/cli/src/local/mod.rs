@@ -2,9 +2,11 @@
 
 pub mod clock;
 pub mod destination;
+pub mod dotenv;
 pub mod events;
 pub mod holder;
 pub mod home;
+pub mod lock;
 pub mod objects;
 pub mod pipelines;
 pub mod place;
@@ -14,6 +16,7 @@ pub mod runner;
 pub mod secrets;
 pub mod set_aside;
 pub mod upstream;
+pub mod variables;
 
 pub use destination::{Destination, DestinationError};
 pub use home::{Home, HomeError};

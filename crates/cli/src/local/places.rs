@@ -113,7 +113,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let places = Places::of_home(home.path());
         let [a, b] = ["a", "b"].map(resource);
-        let there = Place::of_uri("mongodb://u:p@h/x").unwrap();
+        let there = Place::Mongodb {
+            hosts: vec!["h:27017".to_owned()],
+            database: "x".to_owned(),
+        };
         assert_eq!(places.of(&a).unwrap(), []);
         places.brought(&a, &Place::Embedded, None).unwrap();
         places.brought(&a, &Place::Embedded, Some(there.clone())).unwrap();

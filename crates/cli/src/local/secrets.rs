@@ -1,5 +1,6 @@
 //! Where `${env:…}` and `${secret:…}` come from on a laptop: the environment, then a `.env` file in the working folder.
 
+use super::{dotenv::parse, variables::SECRET};
 use pipeline::Variable;
 use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
 
@@ -34,6 +35,10 @@ pub enum SecretError {
     Unreadable(#[source] std::io::Error),
     #[error("line {line} of `.env` is not `NAME=value`")]
     Malformed { line: usize },
+    #[error("line {line} of `.env` begins a value with a quote that does not end it")]
+    Quote { line: usize },
+    #[error("`{name}` stands twice in `.env`, in lines {first} and {second}: take one out")]
+    Twice { name: String, first: usize, second: usize },
 }
 
 impl Secrets {
@@ -65,7 +70,7 @@ impl Secrets {
     }
 
     fn secret(&self, name: &str, field: Option<&str>) -> Result<String, SecretError> {
-        let variable = format!("TIDEMILL_SECRET_{}", name.to_uppercase().replace('-', "_"));
+        let variable = format!("{SECRET}{}", name.to_uppercase().replace('-', "_"));
         let Some(value) = self.get(&variable) else {
             return Err(SecretError::NoSecret {
                 secret: name.to_owned(),
@@ -89,30 +94,14 @@ impl Secrets {
         self.get(name)
     }
 
+    /// The names that have a value.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.environment.keys().chain(self.file.keys()).map(String::as_str)
+    }
+
     fn get(&self, name: &str) -> Option<&str> {
         self.environment.get(name).or_else(|| self.file.get(name)).map(String::as_str)
     }
-}
-
-/// `NAME=value` a line; `#` starts a comment line; `export` before and quotes around the value are taken off.
-fn parse(text: &str) -> Result<BTreeMap<String, String>, SecretError> {
-    let mut values = BTreeMap::new();
-    for (place, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        let Some((name, value)) = line.split_once('=') else {
-            return Err(SecretError::Malformed { line: place + 1 });
-        };
-        let value = value.trim();
-        let quoted = ['"', '\'']
-            .iter()
-            .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
-        values.insert(name.trim().to_owned(), quoted.unwrap_or(value).to_owned());
-    }
-    Ok(values)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod put_back;
 mod replaced;
 mod set_aside;
 mod terminal;
+mod together;
 mod wrong;
 
 use cli::{Context, Status, context::Shared};

@@ -106,6 +106,13 @@ async fn documents_that_are_elsewhere_are_missed_until_a_replay_brings_them() {
     let note = "note: documents that earlier runs loaded are in the home's own store, and not where this run loads to\nnext: to bring all of them here: tidemill replay orders\n";
     assert_eq!(moved.err.matches(note).count(), 1, "{}", moved.err);
     assert_eq!(ids(&database), [7]);
+    let doctor = desk.type_in(&["doctor", "pipelines/orders.yaml"]).await;
+    assert_eq!(doctor.status, Status::Failed, "{}", doctor.out);
+    assert!(
+        doctor.out.ends_with("next: tidemill replay pipelines/orders.yaml\n"),
+        "{}",
+        doctor.out
+    );
     let json = desk.type_in(&["run", "orders", "--json"]).await;
     assert_eq!(reported(&json)["elsewhere"], json!(["the home's own store"]));
     // Not all of them, so they are missed still.
@@ -249,6 +256,12 @@ async fn who_is_not_let_in_is_told_before_anything_is_fetched() {
     let doctor = desk.type_in(&["doctor"]).await;
     assert!(doctor.out.contains("✓ user         reader@admin by SCRAM"), "{}", doctor.out);
     assert!(doctor.out.contains("  roles        read@shop"), "{}", doctor.out);
+    assert_eq!(doctor.status, Status::Failed, "{}", doctor.out);
+    assert!(
+        doctor.out.contains("✗ may not      insert (to write new documents)") && !doctor.out.contains("may not      find"),
+        "{}",
+        doctor.out
+    );
 
     // The password was changed, and `.env` with it.
     let mut desk = orders();
@@ -257,4 +270,43 @@ async fn who_is_not_let_in_is_told_before_anything_is_fetched() {
     let run = desk.type_in(&["run", "orders"]).await;
     assert_eq!(run.status, Status::Well, "{}", run.err);
     assert!(!run.text().contains("pw0"), "{}", run.text());
+}
+
+/// The process itself, for it is its end that is looked at: a driver whose runtime goes while it is busy panics.
+#[test]
+fn the_driver_is_closed_before_the_process_ends() {
+    let database = shared().fresh_database();
+    let desk = with_uri(orders(), &database.uri());
+    for typed in [
+        ["run", "orders"],
+        ["documents", "orders"],
+        ["doctor", "orders"],
+        ["explain", "orders"],
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidemill"));
+        command.args(typed).current_dir(&desk.folder).envs(&desk.environment);
+        if typed[0] == "explain" {
+            command.arg("2");
+        }
+        let ended = command.output().unwrap();
+        let err = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success() && !err.contains("panicked"), "{typed:?}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn a_view_in_the_way_is_told_with_what_to_do() {
+    let database = shared().fresh_database();
+    let desk = with_uri(orders(), &database.uri());
+    database.command(json!({"create": "orders", "viewOn": "others", "pipeline": []}));
+    let run = desk.type_in(&["run", "orders"]).await;
+    assert_eq!(run.status, Status::Failed, "{}", run.text());
+    assert!(
+        run.err.contains("it is a view") && run.err.contains("next: take away what stands there"),
+        "{}",
+        run.err
+    );
+    let doctor = desk.type_in(&["doctor", "orders"]).await;
+    assert_eq!(doctor.status, Status::Failed, "{}", doctor.out);
+    assert!(doctor.out.contains("next: take away what stands there"), "{}", doctor.out);
 }

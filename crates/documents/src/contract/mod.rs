@@ -7,7 +7,9 @@ mod plan;
 mod same;
 mod validator;
 
-pub use plan::{Change, Found, FoundIndex, Tightness, plan};
+#[cfg(feature = "mongodb")]
+pub(crate) use plan::is_ours;
+pub use plan::{Change, DropReason, Found, FoundIndex, Tightness, beside, plan};
 
 use bson::Document;
 use pipeline::{Name, Resource};

@@ -26,8 +26,12 @@ pub struct Found {
     pub validator: Option<Document>,
     /// The indexes besides `_id`'s.
     pub indexes: Vec<FoundIndex>,
-    /// The names of those that Tidemill created. No other is ever dropped.
+    /// The names of those that Tidemill created, and that are as it created them. No other is ever dropped.
     pub ours: BTreeSet<String>,
+    /// What keeps the validator from refusing what breaks it, if somebody set it so: `validationAction: warn`.
+    pub unenforced: Option<String>,
+    /// Whether there are documents that Tidemill did not write. It is asked only where it matters: before a first validator is set that is tight.
+    pub foreign: bool,
 }
 
 /// An index as it was found.
@@ -36,6 +40,18 @@ pub struct FoundIndex {
     pub name: String,
     pub keys: Document,
     pub options: Document,
+}
+
+impl FoundIndex {
+    /// Whether it is the index that was asked for, by name too.
+    pub fn is(&self, spec: &IndexSpec) -> bool {
+        self.name == spec.name && self.does_as(&spec.keys, &spec.options)
+    }
+
+    /// Whether it does what an index of these keys and options does.
+    pub fn does_as(&self, keys: &Document, options: &Document) -> bool {
+        Shape::new(&self.keys, &self.options) == Shape::new(keys, options)
+    }
 }
 
 /// A step. Its text says what is done, for people.
@@ -48,6 +64,11 @@ pub enum Change {
         validator: Document,
         tightness: Tightness,
     },
+    /// A validator that is as it must be only warns, or leaves some documents alone: from now on it refuses what breaks it.
+    EnforceValidator {
+        /// What somebody set.
+        unenforced: String,
+    },
     CreateIndex(IndexSpec),
     /// The life of documents under a TTL index that is there.
     ChangeExpiry {
@@ -57,13 +78,30 @@ pub enum Change {
     /// Only ever one of Tidemill's own.
     DropIndex {
         name: String,
-        /// Why, and why now.
-        why: String,
+        why: DropReason,
     },
     /// Nothing is done, because it is not Tidemill's to change: said, for the user to do.
     Leave {
         what: String,
     },
+}
+
+/// Why an index is dropped, and why now.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DropReason {
+    /// The server can't hold it beside the declared one of this name, which is created next.
+    InTheWay { of: String },
+    /// The contract does not declare it any more. It goes only when all that is declared is there: one of them may take its place.
+    Undeclared,
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DropReason::InTheWay { of } => write!(f, "the server can't hold it beside the new `{of}`, which is created next"),
+            DropReason::Undeclared => f.write_str("Tidemill created it, and the contract does not declare it any more"),
+        }
+    }
 }
 
 impl fmt::Display for Change {
@@ -78,6 +116,7 @@ impl fmt::Display for Change {
                 tightness: Tightness::Tight,
                 ..
             } => f.write_str("set the validator"),
+            Change::EnforceValidator { unenforced } => write!(f, "let the validator refuse what breaks it (found: `{unenforced}`)"),
             Change::CreateIndex(index) => write!(f, "create the index `{}`", index.name),
             Change::ChangeExpiry { index, seconds } => write!(f, "let documents of the index `{index}` expire after {seconds} s"),
             Change::DropIndex { name, why } => write!(f, "drop the index `{name}`: {why}"),
@@ -98,7 +137,7 @@ pub fn plan(contract: &Contract, found: &Found, tightness: Tightness) -> Vec<Cha
         let indexes = contract.indexes.iter().cloned().map(Change::CreateIndex);
         return std::iter::once(create).chain(indexes).collect();
     }
-    let validator = validator(contract, found.validator.as_ref(), tightness);
+    let validator = validator(contract, found, tightness);
     let indexes = indexes(&contract.indexes, found);
     match tightness {
         Tightness::Relaxed => validator.into_iter().chain(indexes).collect(),
@@ -106,12 +145,22 @@ pub fn plan(contract: &Contract, found: &Found, tightness: Tightness) -> Vec<Cha
     }
 }
 
-fn validator(contract: &Contract, found: Option<&Document>, tightness: Tightness) -> Option<Change> {
+fn validator(contract: &Contract, found: &Found, tightness: Tightness) -> Option<Change> {
     let new = &contract.validator;
     let set = |validator| Some(Change::SetValidator { validator, tightness });
-    let Some(old) = found.filter(|old| !old.is_empty()) else {
-        // Without one everything is allowed: it can't be more relaxed.
-        return (tightness == Tightness::Tight).then(|| set(new.clone())).flatten();
+    let Some(old) = found.validator.as_ref().filter(|old| !old.is_empty()) else {
+        return match tightness {
+            // Without one everything is allowed: it can't be more relaxed.
+            Tightness::Relaxed => None,
+            Tightness::Tight if found.foreign => Some(Change::Leave {
+                what: format!(
+                    "the collection `{}` has no validator, and is given none: it holds documents that Tidemill did not write, and whoever wrote them might \
+                     not be able to change them any more (move them to another collection, and Tidemill sets the contract's)",
+                    contract.collection
+                ),
+            }),
+            Tightness::Tight => set(new.clone()),
+        };
     };
     let Some(branches) = ours(old) else {
         let what = format!(
@@ -122,7 +171,9 @@ fn validator(contract: &Contract, found: Option<&Document>, tightness: Tightness
     };
     let known = branches.iter().any(|branch| same_validator(branch, new));
     match tightness {
-        Tightness::Tight if known && branches.len() == 1 => None,
+        Tightness::Tight if known && branches.len() == 1 => {
+            found.unenforced.clone().map(|unenforced| Change::EnforceValidator { unenforced })
+        }
         Tightness::Tight => set(new.clone()),
         Tightness::Relaxed if known => None,
         Tightness::Relaxed => {
@@ -130,6 +181,12 @@ fn validator(contract: &Contract, found: Option<&Document>, tightness: Tightness
             set(doc! {"$or": all})
         }
     }
+}
+
+/// Whether a validator is of Tidemill's making.
+#[cfg(feature = "mongodb")]
+pub(crate) fn is_ours(validator: &Document) -> bool {
+    ours(validator).is_some()
 }
 
 /// The contracts of a validator, any of which a document may keep to, when all are of Tidemill's making.
@@ -183,6 +240,20 @@ fn indexes(declared: &[IndexSpec], found: &Found) -> Vec<Change> {
     planner.changes
 }
 
+/// The declared indexes that can be created beside those that users made, and are not among them already.
+pub fn beside(declared: &[IndexSpec], theirs: Vec<FoundIndex>) -> Vec<IndexSpec> {
+    let found = Found {
+        exists: true,
+        indexes: theirs,
+        ..Found::default()
+    };
+    let creates = indexes(declared, &found).into_iter().filter_map(|change| match change {
+        Change::CreateIndex(index) => Some(index),
+        _ => None,
+    });
+    creates.collect()
+}
+
 struct Planner<'f> {
     /// The names of those that are what is declared.
     kept: BTreeSet<&'f str>,
@@ -226,7 +297,7 @@ impl<'f> Planner<'f> {
             self.gone.insert(&old.index.name);
             self.changes.push(Change::DropIndex {
                 name: old.index.name.clone(),
-                why: format!("the server can't hold it beside the new `{}`, which is created next", spec.name),
+                why: DropReason::InTheWay { of: spec.name.clone() },
             });
         }
         self.changes.push(Change::CreateIndex(spec.clone()));
@@ -237,7 +308,7 @@ impl<'f> Planner<'f> {
             if self.is_free(there) {
                 self.changes.push(Change::DropIndex {
                     name: there.index.name.clone(),
-                    why: "Tidemill created it, and the contract does not declare it any more".to_owned(),
+                    why: DropReason::Undeclared,
                 });
             }
         }
@@ -280,7 +351,7 @@ fn left(spec: &IndexSpec, other: &There<'_>) -> Change {
             "the index `{name}` is not created: `{there}`, which is declared too, is in its way (take one of them out of the pipeline)"
         ),
         false => format!(
-            "the index `{name}` is not created: `{there}`, which Tidemill did not create, is in its way (drop it, and Tidemill creates the declared one)"
+            "the index `{name}` is not created: `{there}`, which Tidemill did not create like this, is in its way (drop it, and Tidemill creates the declared one)"
         ),
     };
     Change::Leave { what }

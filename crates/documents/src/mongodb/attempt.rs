@@ -58,6 +58,8 @@ struct Entry {
     state: State,
     /// It may have been written by this object's loading already, without our knowing.
     doubt: bool,
+    /// How often the server said that its key is taken, since a document was seen there.
+    taken: u8,
     step: Step,
     seen: Range<usize>,
 }
@@ -114,6 +116,7 @@ impl<'p, 'd> Attempt<'p, 'd> {
             attempt.entries.push(Entry {
                 state: if refused.is_some() { State::Refused } else { State::Open },
                 doubt: false,
+                taken: 0,
                 step: Step::Insert,
                 seen: 0..0,
             });
@@ -171,14 +174,13 @@ impl<'p, 'd> Attempt<'p, 'd> {
 
     /// Takes in what is stored under a key: `{_id, _tidemill: {rank, hash, deleted}}`.
     pub(super) fn saw(&mut self, stored: &[u8]) -> Result<(), &'static str> {
-        let id = id_of(stored).map_err(problem)?.ok_or("a stored document has no `_id`")?;
-        self.key.clear();
-        push_key(&mut self.key, id).map_err(problem)?;
-        self.found_any = true;
         let prepared = self.prepared;
-        let Some((candidate, entry)) = self.find().and_then(|at| prepared.candidates.get(at).zip(self.entries.get_mut(at))) else {
+        let at = self.whose(stored)?;
+        self.found_any = true;
+        let Some((candidate, entry)) = at.and_then(|at| prepared.candidates.get(at).zip(self.entries.get_mut(at))) else {
             return Ok(());
         };
+        entry.taken = 0;
         let (Ok(stamp), Some(rank)) = (stamp_of(stored), rank_of(stored)) else {
             entry.step = Step::Foreign;
             return Ok(());
@@ -194,6 +196,26 @@ impl<'p, 'd> Attempt<'p, 'd> {
         self.seen.extend_from_slice(rank);
         entry.seen = start..self.seen.len();
         Ok(())
+    }
+
+    /// The candidate that has the key of a stored document.
+    pub(super) fn whose(&mut self, stored: &[u8]) -> Result<Option<usize>, &'static str> {
+        let id = id_of(stored).map_err(problem)?.ok_or("a stored document has no `_id`")?;
+        self.key.clear();
+        push_key(&mut self.key, id).map_err(problem)?;
+        Ok(self.find())
+    }
+
+    /// The server said that there is a document with this key.
+    pub(super) fn taken(&mut self, entry: usize) {
+        if let Some(entry) = self.entries.get_mut(entry) {
+            entry.taken = entry.taken.saturating_add(1);
+        }
+    }
+
+    /// The open candidates whose keys are said to be taken again and again, and nothing is seen there.
+    pub(super) fn unseen(&self) -> Vec<usize> {
+        self.with(|entry| entry.state == State::Open && entry.taken >= TAKEN_MAX)
     }
 
     /// The candidate that has the key being read. A server that goes by its index answers in the order of the keys, which is the candidates'.
@@ -326,7 +348,31 @@ impl<'p, 'd> Attempt<'p, 'd> {
         }
         let mut refusals = self.refusals.clone();
         refusals.sort_unstable_by_key(|refusal| refusal.index);
+        shorten(&mut refusals);
         WriteOutcome { tally, refusals }
+    }
+}
+
+/// So often a key may be taken by others that take it away again before they are seen.
+const TAKEN_MAX: u8 = 5;
+
+/// The most of a refusal's words, and of all of a batch: they are kept in one document.
+const REFUSAL_BYTES_MAX: usize = 500;
+const REFUSALS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Words that are too long are cut, and left out when there are too many.
+fn shorten(refusals: &mut [Refusal]) {
+    let mut left = REFUSALS_BYTES_MAX;
+    for refusal in refusals {
+        let message = &mut refusal.message;
+        if message.len() > REFUSAL_BYTES_MAX {
+            message.truncate(message.floor_char_boundary(REFUSAL_BYTES_MAX - "…".len()));
+            message.push('…');
+        }
+        match left.checked_sub(message.len()) {
+            Some(rest) => left = rest,
+            None => "refused, as many before it".clone_into(message),
+        }
     }
 }
 

@@ -1,18 +1,21 @@
 //! The way to the server: one client, made when it is needed, and made anew when the user's credentials were changed.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bson::{Document, RawDocumentBuf};
+use bson::{Document, RawDocumentBuf, doc};
 use mongodb::event::EventHandler;
-use mongodb::event::sdam::SdamEvent;
 use mongodb::options::Tls;
 use mongodb::{Client, Database};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::error::{Fault, FaultKind, classify_io};
+use super::error::{Fault, FaultKind};
+use super::looks::Looks;
+use super::patience::pause;
+use super::reply;
 use super::uri::{self, Uri, UriError};
 
 /// Where a call went, as far as may be told.
@@ -39,17 +42,27 @@ pub(super) struct Connected {
     uri: SecretString,
     /// Parts of the URI that must not be seen in a text of the driver's.
     secrets: Vec<SecretString>,
-    last: Arc<LastFailure>,
+    /// What must not be seen of a user who is not let in.
+    users: Vec<SecretString>,
+    looks: Arc<Looks>,
 }
 
-/// Why the last look at the server failed; a server that answers clears it.
-#[derive(Default)]
-struct LastFailure(StdMutex<Option<(FaultKind, String)>>);
+/// The database that a command is for.
+#[derive(Clone, Copy)]
+enum On {
+    Ours,
+    Admin,
+}
 
-/// How long a call may take. The driver itself waits for an answer for ever.
+/// How long the URI may take to be read, or the user to be let in.
+const URI_MAX: Duration = Duration::from_secs(20);
+const SIGN_IN_PAUSE: Duration = Duration::from_millis(500);
+/// How long a call may take, with all that comes before it. The driver itself waits for an answer for ever.
 const CALL_MAX: Duration = Duration::from_secs(120);
 /// How long the building of an index may take: as long as a function may run.
 const BUILD_MAX: Duration = Duration::from_secs(15 * 60);
+/// How long the end of the connections is waited for.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
 
 impl Link {
     pub(super) fn new(uri: Arc<dyn Uri>) -> Link {
@@ -65,10 +78,19 @@ impl Link {
         if let Some(connected) = slot.as_ref() {
             return Ok(Arc::clone(connected));
         }
-        let uri = self.uri.uri(false).await.map_err(|error| no_uri(&error))?;
+        let uri = self.ask(false).await?;
         let connected = Arc::new(connect(uri).await?);
         *slot = Some(Arc::clone(&connected));
         Ok(connected)
+    }
+
+    /// Ends the client, if there is one; the next call makes another. A server that doesn't answer is not waited for long.
+    pub(super) async fn close(&self) {
+        if let Some(connected) = self.connected.lock().await.take() {
+            let closed = tokio::time::timeout(CLOSE_MAX, connected.database.client().clone().shutdown());
+            // It ends with the process all the same.
+            drop(closed.await);
+        }
     }
 
     /// Makes one call. When the credentials are refused and there are new ones, the next call uses them: the fault is `Renewed`.
@@ -90,9 +112,9 @@ impl Link {
         }
     }
 
-    /// Runs a command and reads its reply. It is not tried again.
+    /// Runs a command and reads its reply, once. That its effect is not on a majority of the servers is a failure like any other: it may be undone yet.
     pub(super) async fn command(&self, command: RawDocumentBuf) -> Result<Document, Fault> {
-        self.once(|database| async move { database.run_raw_command(command).await }).await
+        self.run(CALL_MAX, On::Ours, command).await
     }
 
     /// Runs a command that may be run twice: when the user's credentials are new, or the connection was cut once.
@@ -105,14 +127,34 @@ impl Link {
         self.again(BUILD_MAX, command).await
     }
 
+    /// Runs a command of the database `admin`, once.
+    pub(super) async fn admin_command(&self, command: &Document) -> Result<Document, Fault> {
+        self.run(CALL_MAX, On::Admin, raw(command)?).await
+    }
+
     async fn again(&self, most: Duration, command: Document) -> Result<Document, Fault> {
-        let run = || {
-            let command = command.clone();
-            self.within(most, |database| async move { database.run_command(command).await })
-        };
-        match run().await {
-            Err(fault) if matches!(fault.kind, FaultKind::Renewed | FaultKind::Passing) => run().await,
+        let command = raw(&command)?;
+        match self.run(most, On::Ours, command.clone()).await {
+            Err(fault) if matches!(fault.kind, FaultKind::Renewed | FaultKind::Passing) => self.run(most, On::Ours, command).await,
             result => result,
+        }
+    }
+
+    /// The one way in which a command is run.
+    async fn run(&self, most: Duration, on: On, command: RawDocumentBuf) -> Result<Document, Fault> {
+        let reply = self.within(most, |database| async move {
+            match on {
+                On::Ours => database.run_raw_command(command).await,
+                On::Admin => database.client().database("admin").run_raw_command(command).await,
+            }
+        });
+        let reply = reply.await?;
+        match reply::no_majority(&reply) {
+            None => Ok(reply),
+            Some((code, text)) => Err(Fault {
+                code: Some(code),
+                ..Fault::new(FaultKind::Passing, text, self.connected().await?.place.clone())
+            }),
         }
     }
 
@@ -120,8 +162,15 @@ impl Link {
     where
         F: Future<Output = mongodb::error::Result<T>>,
     {
-        let connected = self.connected().await?;
-        let result = tokio::time::timeout(most, call(connected.database.clone())).await;
+        let until = Instant::now() + most;
+        let connected = timeout_at(until, self.connected()).await;
+        let connected = connected.unwrap_or_else(|_| {
+            Err(no_uri(&UriError::Unavailable(format!(
+                "others wait for it for {} s",
+                most.as_secs()
+            ))))
+        })?;
+        let result = timeout_at(until, call(connected.database.clone())).await;
         let fault = match result {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => connected.fault(&error),
@@ -136,21 +185,36 @@ impl Link {
         Err(fault)
     }
 
-    /// Asks for the URI again; if it is another one (or another call has made a new client meanwhile), the fault becomes `Renewed`.
+    /// Asks for the URI again; if it is another one (or another call has made a new client meanwhile), the fault becomes `Renewed`. It does so too when the
+    /// user is let in with the same one after all.
     async fn renew(&self, refused: &Arc<Connected>, fault: Fault) -> Result<Fault, Fault> {
-        let mut slot = self.connected.lock().await;
-        let stands = slot.as_ref().is_some_and(|connected| Arc::ptr_eq(connected, refused));
-        if stands {
-            let uri = self.uri.uri(true).await.map_err(|error| no_uri(&error))?;
-            if uri.expose_secret() == refused.uri.expose_secret() {
-                return Ok(fault);
-            }
-            *slot = Some(Arc::new(connect(uri).await?));
+        if !self.is_another(refused).await? && (fault.code.is_some() || !refused.lets_in().await) {
+            return Ok(fault);
         }
         Ok(Fault {
             kind: FaultKind::Renewed,
             ..fault
         })
+    }
+
+    /// Is there another client now than the one that was refused?
+    async fn is_another(&self, refused: &Arc<Connected>) -> Result<bool, Fault> {
+        let mut slot = self.connected.lock().await;
+        let stands = slot.as_ref().is_some_and(|connected| Arc::ptr_eq(connected, refused));
+        if stands {
+            let uri = self.ask(true).await?;
+            if uri.expose_secret() == refused.uri.expose_secret() {
+                return Ok(false);
+            }
+            *slot = Some(Arc::new(connect(uri).await?));
+        }
+        Ok(true)
+    }
+
+    async fn ask(&self, renew: bool) -> Result<SecretString, Fault> {
+        let uri = timeout(URI_MAX, self.uri.uri(renew)).await;
+        let uri = uri.unwrap_or_else(|_| Err(UriError::Unavailable(format!("it was not given in {} s", URI_MAX.as_secs()))));
+        uri.map_err(|error| no_uri(&error))
     }
 }
 
@@ -159,42 +223,23 @@ impl Connected {
     pub(super) fn fault(&self, error: &mongodb::error::Error) -> Fault {
         let mut fault = Fault::of(error, &self.place);
         if fault.kind == FaultKind::Unreachable
-            && let Some((kind, text)) = self.last.get()
+            && let Some((kind, text)) = self.looks.failure()
         {
             fault.kind = kind;
             fault.text = text;
         }
-        for secret in &self.secrets {
-            fault.text = fault.text.replace(secret.expose_secret(), "…");
+        let users = Some(&self.users).filter(|_| fault.kind == FaultKind::SignIn);
+        for hidden in self.secrets.iter().chain(users.into_iter().flatten()) {
+            fault.text = fault.text.replace(hidden.expose_secret(), "…");
         }
         fault
     }
-}
 
-impl LastFailure {
-    fn get(&self) -> Option<(FaultKind, String)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, failure: Option<(FaultKind, String)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failure;
-    }
-
-    fn watch(&self, event: SdamEvent) {
-        match event {
-            SdamEvent::ServerHeartbeatSucceeded(_) => self.set(None),
-            SdamEvent::ServerHeartbeatFailed(event) => {
-                let failure = match event.failure.kind.as_ref() {
-                    mongodb::error::ErrorKind::Io(cause) => classify_io(cause),
-                    _ => {
-                        let fault = Fault::of(&event.failure, &Place::default());
-                        (fault.kind, fault.text)
-                    }
-                };
-                self.set(Some(failure));
-            }
-            _ => {}
-        }
+    /// Tries once more, after a pause, whether the user is let in: a user who was just made, or changed, is not known everywhere at once.
+    async fn lets_in(&self) -> bool {
+        pause(SIGN_IN_PAUSE).await;
+        let ping = self.database.run_command(doc! { "ping": 1 });
+        matches!(timeout(URI_MAX, ping).await, Ok(Ok(_)))
     }
 }
 
@@ -202,14 +247,14 @@ async fn connect(uri: SecretString) -> Result<Connected, Fault> {
     // Of two providers that are built in, rustls would not choose.
     drop(rustls::crypto::ring::default_provider().install_default());
     let settings = uri::settings(&uri).await?;
-    let last = Arc::new(LastFailure::default());
+    let looks = Arc::new(Looks::default());
     let mut options = settings.options;
     let tls = matches!(options.tls, Some(Tls::Enabled(_)));
     let mechanism = options.credential.as_ref().map(|credential| match &credential.mechanism {
         Some(mechanism) => mechanism.as_str().to_owned(),
         None => "SCRAM".to_owned(),
     });
-    let watched = Arc::clone(&last);
+    let watched = Arc::clone(&looks);
     options.sdam_event_handler = Some(EventHandler::callback(move |event| watched.watch(event)));
     let place = settings.place;
     let client = Client::with_options(options).map_err(|error| Fault::of(&error, &place))?;
@@ -220,8 +265,13 @@ async fn connect(uri: SecretString) -> Result<Connected, Fault> {
         mechanism,
         uri,
         secrets: settings.secrets,
-        last,
+        users: settings.users,
+        looks,
     })
+}
+
+fn raw(command: &Document) -> Result<RawDocumentBuf, Fault> {
+    RawDocumentBuf::try_from(command).map_err(|_| Fault::damaged("a command can't be written as BSON".to_owned()))
 }
 
 fn no_uri(error: &UriError) -> Fault {

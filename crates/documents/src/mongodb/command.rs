@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bson::RawDocumentBuf;
 
+use super::uri::MAJORITY_MAX;
 use crate::element::{Element, Unreadable, kind};
 
 /// The most bytes of a command. The server takes 16 KiB more than its largest document; half of them are left to what the driver adds.
@@ -12,9 +13,6 @@ pub(super) const COMMAND_BYTES_MAX: usize = 16 * 1024 * 1024 + 8 * 1024;
 /// The most statements of a command. The server would take a hundred times as many (`maxWriteBatchSize`), but then a slow or busy one answers too late, and all
 /// of it is done again; more than this many save nothing that could be measured.
 pub(super) const STATEMENTS_MAX: usize = 1_000;
-
-/// How long the server waits for a majority before it says that there is none yet.
-const MAJORITY_WITHIN_MS: i32 = 20_000;
 
 /// A statement of an update: what must be there, and what takes its place.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +24,12 @@ pub(super) struct Replacement<'a> {
     pub document: &'a [u8],
 }
 
-/// `find` of the stamps that are stored under some keys, as a majority has them.
-pub(super) fn find_stamps<'a>(collection: &str, ids: impl ExactSizeIterator<Item = Element<'a>>) -> Result<RawDocumentBuf, Unreadable> {
+/// `find` of the stamps that are stored under some keys, as the read concern says.
+pub(super) fn find_stamps<'a>(
+    collection: &str,
+    ids: impl ExactSizeIterator<Item = Element<'a>>,
+    concern: &str,
+) -> Result<RawDocumentBuf, Unreadable> {
     // One more than there can be: a reply that is not full has no cursor to be closed.
     let most = i32::try_from(ids.len() + 1).unwrap_or(i32::MAX);
     let mut command = Writer::with_capacity(256 + ids.len() * 48);
@@ -47,7 +49,7 @@ pub(super) fn find_stamps<'a>(collection: &str, ids: impl ExactSizeIterator<Item
         }
     });
     command.int32("batchSize", most);
-    command.within(kind::DOCUMENT, "readConcern", |command| command.string("level", "majority"));
+    command.within(kind::DOCUMENT, "readConcern", |command| command.string("level", concern));
     command.finish()
 }
 
@@ -197,7 +199,7 @@ impl Writer {
         self.element(kind::BOOLEAN, "ordered", &[0]);
         self.within(kind::DOCUMENT, "writeConcern", |command| {
             command.string("w", "majority");
-            command.int32("wtimeout", MAJORITY_WITHIN_MS);
+            command.int32("wtimeout", MAJORITY_MAX.as_millis() as i32);
         });
     }
 

@@ -1,11 +1,8 @@
 //! What Tidemill notes of a collection, in `tidemill.collections`: one document a collection, changed only where it is as it was read.
 
-use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
-
 use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, DateTime, Document, doc};
+use bson::{Binary, Bson, Document, doc};
 use mongodb::Collection;
 use pipeline::Name;
 
@@ -13,6 +10,7 @@ use super::MongoDocuments;
 use super::error::{Fault, FaultKind};
 use super::uri::MAJORITY_MAX;
 use crate::Version;
+use crate::contract::{FoundIndex, IndexSpec};
 
 /// The collection of these documents.
 pub(super) const CONTROL: &str = "tidemill.collections";
@@ -22,10 +20,28 @@ pub(super) const CONTROL: &str = "tidemill.collections";
 pub(super) struct Control {
     /// The version that readers see, or will as soon as `swap` is done.
     pub visible: Option<Version>,
-    /// The ready collection that is to be renamed to the one that readers see.
-    pub swap: Option<String>,
-    /// The names of the indexes that Tidemill made. No other is ever dropped.
-    pub indexes: BTreeSet<String>,
+    /// What is to become the collection that readers see.
+    pub swap: Option<Swap>,
+    /// The indexes that Tidemill made, or is about to. No other is ever changed or dropped, though it has the name of one of these.
+    pub indexes: Vec<IndexSpec>,
+}
+
+/// A ready collection on its way to the place of the one that readers see.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Swap {
+    /// The name of the ready one, which no other has or had.
+    pub from: String,
+    /// The UUID of the collection whose place it takes, by which it is known whether it still has that place; of none there is none.
+    pub replaced: Option<Vec<u8>>,
+    /// What readers saw before.
+    pub previous: Option<Version>,
+}
+
+impl Control {
+    /// Whether Tidemill made the index, and nobody another of its name since.
+    pub(super) fn made(&self, index: &FoundIndex) -> bool {
+        self.indexes.iter().any(|made| index.is(made))
+    }
 }
 
 /// Reads it as a majority of the servers has it.
@@ -44,7 +60,8 @@ pub(super) async fn read(store: &MongoDocuments, name: &Name) -> Result<Control,
 /// Sets `visible` and `swap` if they are still as `expected` says; `false` if another process changed them.
 pub(super) async fn change(store: &MongoDocuments, name: &Name, expected: &Control, new: &Control) -> Result<bool, Fault> {
     let filter = filter(name, expected);
-    let update = doc! { "$set": { "visible": new.visible.map_or(Bson::Null, version), "swap": swap(new.swap.as_deref()) } };
+    let update =
+        doc! { "$set": { "visible": new.visible.map_or(Bson::Null, version), "swap": new.swap.as_ref().map_or(Bson::Null, swap) } };
     // Only a collection of which nothing is noted may need a new document; if there is one that is otherwise, its `_id` is taken.
     let upsert = expected.visible.is_none() && expected.swap.is_none();
     let result = store
@@ -64,14 +81,24 @@ pub(super) async fn change(store: &MongoDocuments, name: &Name, expected: &Contr
     }
 }
 
+/// Waits until whatever the server had done before this call is on a majority of the servers; `false` if another process changed what is noted meanwhile.
+pub(super) async fn confirm(store: &MongoDocuments, name: &Name, expected: &Control) -> Result<bool, Fault> {
+    let (filter, update) = (filter(name, expected), doc! { "$set": { "confirmed": ObjectId::new() } });
+    let result = store.link.attempt(|database| {
+        let (filter, update) = (filter.clone(), update.clone());
+        async move { database.collection::<Document>(CONTROL).update_one(filter, update).await }
+    });
+    Ok(result.await?.matched_count > 0)
+}
+
 /// Notes that an index is ours, before it is made.
-pub(super) async fn note_index(store: &MongoDocuments, name: &Name, index: &str) -> Result<(), Fault> {
-    update(store, name, doc! { "$addToSet": { "indexes": index } }, true).await
+pub(super) async fn note_index(store: &MongoDocuments, name: &Name, index: &IndexSpec) -> Result<(), Fault> {
+    update(store, name, doc! { "$addToSet": { "indexes": note(index)? } }, true).await
 }
 
 /// Notes that an index of ours is gone.
-pub(super) async fn forget_index(store: &MongoDocuments, name: &Name, index: &str) -> Result<(), Fault> {
-    update(store, name, doc! { "$pull": { "indexes": index } }, false).await
+pub(super) async fn forget_index(store: &MongoDocuments, name: &Name, index: &IndexSpec) -> Result<(), Fault> {
+    update(store, name, doc! { "$pull": { "indexes": note(index)? } }, false).await
 }
 
 /// The collection in which a version is built, out of readers' sight.
@@ -90,79 +117,38 @@ pub(super) fn majority() -> Document {
     doc! { "w": "majority", "wtimeout": MAJORITY_MAX.as_millis() as i64 }
 }
 
-/// How long a process may hold its turn: longer than any change of a validator takes. A process that died in its turn holds up others for so long.
-const TURN_MAX: Duration = Duration::from_secs(60);
-const TURN_PAUSE: Duration = Duration::from_millis(50);
-
-/// A process's turn to change a validator.
-pub(super) struct Turn(ObjectId);
-
-/// Waits for the turn to change the collection's validator.
-pub(super) async fn take_turn(store: &MongoDocuments, name: &Name) -> Result<Turn, Fault> {
-    let turn = ObjectId::new();
-    let until = Instant::now() + 2 * TURN_MAX;
-    loop {
-        let now = DateTime::now();
-        let over = DateTime::from_millis(now.timestamp_millis() - TURN_MAX.as_millis() as i64);
-        let filter = doc! { "_id": name.as_str(), "$or": [{ "turn": Bson::Null }, { "turn.since": { "$lt": over } }] };
-        let update = doc! { "$set": { "turn": { "by": turn, "since": now } } };
-        let result = store
-            .link
-            .attempt(|database| {
-                let (filter, update) = (filter.clone(), update.clone());
-                async move {
-                    let control: Collection<Document> = database.collection(CONTROL);
-                    control.update_one(filter, update).upsert(true).await
-                }
-            })
-            .await;
-        match result {
-            Ok(_) => return Ok(Turn(turn)),
-            // There is a document, and it is another's turn.
-            Err(fault) if fault.kind == FaultKind::Duplicate && Instant::now() < until => tokio::time::sleep(TURN_PAUSE).await,
-            Err(fault) if fault.kind == FaultKind::Duplicate => {
-                return Err(Fault {
-                    kind: FaultKind::Passing,
-                    text: "other processes have been changing its validator for two minutes".to_owned(),
-                    ..fault
-                });
-            }
-            Err(fault) => return Err(fault),
-        }
+async fn update(store: &MongoDocuments, name: &Name, update: Document, upsert: bool) -> Result<(), Fault> {
+    let filter = doc! { "_id": name.as_str() };
+    match put(store, &filter, &update, upsert).await {
+        // Another process made the document at the same moment: now there is one to update.
+        Err(fault) if fault.kind == FaultKind::Duplicate => put(store, &filter, &update, upsert).await.map(drop),
+        result => result.map(drop),
     }
 }
 
-pub(super) async fn end_turn(store: &MongoDocuments, name: &Name, turn: Turn) -> Result<(), Fault> {
-    let filter = doc! { "_id": name.as_str(), "turn.by": turn.0 };
-    update_where(store, filter, doc! { "$unset": { "turn": "" } }, false).await
-}
-
-async fn update(store: &MongoDocuments, name: &Name, update: Document, upsert: bool) -> Result<(), Fault> {
-    update_where(store, doc! { "_id": name.as_str() }, update, upsert).await
-}
-
-async fn update_where(store: &MongoDocuments, filter: Document, update: Document, upsert: bool) -> Result<(), Fault> {
+/// Makes a change that may be made twice, and is when the first may not last; `false` if there was nothing to change.
+pub(super) async fn put(store: &MongoDocuments, filter: &Document, update: &Document, upsert: bool) -> Result<bool, Fault> {
     let write = || {
         store.link.attempt(|database| {
             let (filter, update) = (filter.clone(), update.clone());
             async move {
                 let control: Collection<Document> = database.collection(CONTROL);
-                control.update_one(filter, update).upsert(upsert).await.map(drop)
+                control.update_one(filter, update).upsert(upsert).await
             }
         })
     };
-    match write().await {
-        // Another process made the document at the same moment: now there is one to update.
-        Err(fault) if fault.kind == FaultKind::Duplicate => write().await,
-        result => result,
-    }
+    let result = match write().await {
+        Err(fault) if fault.kind == FaultKind::Passing => write().await?,
+        result => result?,
+    };
+    Ok(result.matched_count > 0 || result.upserted_id.is_some())
 }
 
 fn filter(name: &Name, expected: &Control) -> Document {
     let mut filter = doc! { "_id": name.as_str() };
     // Field by field, for documents are equal only when their fields are in one order.
     match &expected.swap {
-        Some(from) => filter.insert("swap.from", from.clone()),
+        Some(swap) => filter.insert("swap.from", swap.from.clone()),
         None => filter.insert("swap", Bson::Null),
     };
     match expected.visible {
@@ -177,8 +163,14 @@ fn filter(name: &Name, expected: &Control) -> Document {
     filter
 }
 
-fn swap(from: Option<&str>) -> Bson {
-    from.map_or(Bson::Null, |from| Bson::Document(doc! { "from": from }))
+fn swap(swap: &Swap) -> Bson {
+    let replaced = swap.replaced.as_deref().map_or(Bson::Null, |uuid| {
+        Bson::Binary(Binary {
+            subtype: BinarySubtype::Uuid,
+            bytes: uuid.to_vec(),
+        })
+    });
+    Bson::Document(doc! { "from": &swap.from, "replaced": replaced, "previous": swap.previous.map_or(Bson::Null, version) })
 }
 
 fn version(version: Version) -> Bson {
@@ -193,26 +185,66 @@ fn run(version: Version) -> Binary {
 }
 
 fn understand(document: &Document) -> Result<Control, Fault> {
-    let visible = match document.get("visible") {
-        None | Some(Bson::Null) => None,
-        Some(Bson::Document(visible)) => Some(understand_version(visible).ok_or_else(|| damaged("`visible` is not a version"))?),
-        Some(_) => return Err(damaged("`visible` is not a version")),
-    };
+    let visible = version_in(document, "visible").ok_or_else(|| damaged("`visible` is not a version"))?;
     let swap = match document.get("swap") {
         None | Some(Bson::Null) => None,
-        Some(Bson::Document(swap)) => Some(
-            swap.get_str("from")
-                .map_err(|_| damaged("`swap` does not say what is to be renamed"))?
-                .to_owned(),
-        ),
+        Some(Bson::Document(swap)) => Some(understand_swap(swap).ok_or_else(|| damaged("`swap` does not say what is to be renamed"))?),
         Some(_) => return Err(damaged("`swap` does not say what is to be renamed")),
     };
     let indexes = match document.get("indexes") {
-        None | Some(Bson::Null) => BTreeSet::new(),
-        Some(Bson::Array(names)) => names.iter().filter_map(Bson::as_str).map(str::to_owned).collect(),
+        None | Some(Bson::Null) => Vec::new(),
+        Some(Bson::Array(notes)) => {
+            let indexes = notes
+                .iter()
+                .map(|noted| understand_note(noted).ok_or_else(|| damaged("`indexes` holds what is not an index")));
+            indexes.collect::<Result<_, _>>()?
+        }
         Some(_) => return Err(damaged("`indexes` is not a list")),
     };
     Ok(Control { visible, swap, indexes })
+}
+
+/// An index as it is noted. Keys and options are BSON within BSON: as documents of a document, some servers would not take their `$` and dots.
+fn note(index: &IndexSpec) -> Result<Document, Fault> {
+    let bytes = |document: &Document| {
+        let bytes = document.to_vec().map_err(|_| damaged("an index can't be noted"))?;
+        Ok(Binary {
+            subtype: BinarySubtype::Generic,
+            bytes,
+        })
+    };
+    Ok(doc! { "name": &index.name, "keys": bytes(&index.keys)?, "options": bytes(&index.options)? })
+}
+
+fn understand_note(noted: &Bson) -> Option<IndexSpec> {
+    let noted = noted.as_document()?;
+    let document = |field| Document::from_reader(noted.get_binary_generic(field).ok()?.as_slice()).ok();
+    Some(IndexSpec {
+        name: noted.get_str("name").ok()?.to_owned(),
+        keys: document("keys")?,
+        options: document("options")?,
+    })
+}
+
+fn understand_swap(swap: &Document) -> Option<Swap> {
+    Some(Swap {
+        from: swap.get_str("from").ok()?.to_owned(),
+        replaced: match swap.get("replaced") {
+            None | Some(Bson::Null) => None,
+            Some(Bson::Binary(uuid)) => Some(uuid.bytes.clone()),
+            Some(_) => return None,
+        },
+        previous: version_in(swap, "previous")?,
+    })
+}
+
+/// The version in a field; `Some(None)` if there is none, `None` if it can't be read.
+fn version_in(document: &Document, field: &str) -> Option<Option<Version>> {
+    match document.get(field) {
+        None | Some(Bson::Null) => Some(None),
+        Some(Bson::Document(version)) => understand_version(version).map(Some),
+        Some(_) => None,
+    }
 }
 
 fn understand_version(document: &Document) -> Option<Version> {

@@ -10,12 +10,20 @@ use pipeline::Name;
 use super::MongoDocuments;
 use super::control::{self, Control};
 use super::error::{Fault, FaultKind};
-use crate::contract::{self, FoundIndex, IndexSpec};
+use super::indexes::{self, Dropped};
+use super::patience::Patience;
+use super::receipts::run;
+use super::turn::{Turn, Turns};
+use crate::contract::{self, DropReason, FoundIndex, IndexSpec};
 use crate::{Change, Contract, DocumentsError, Found, Target, Tightness};
 
-/// What this process has declared: of each collection in the database the contract.
+/// What this process has declared, and its turns to do so.
 #[derive(Default)]
-pub(super) struct Declared(Mutex<BTreeMap<String, (Contract, Instant)>>);
+pub(super) struct Declared {
+    /// Of each collection in the database the contract.
+    known: Mutex<BTreeMap<String, (Contract, Instant)>>,
+    turns: Turns,
+}
 
 /// How long it holds: another process may drop the collection, or tighten its validator.
 const DECLARED_FOR: Duration = Duration::from_secs(30);
@@ -25,14 +33,14 @@ const DECLARED_MAX: usize = 64;
 
 impl Declared {
     fn holds(&self, collection: &str, contract: &Contract) -> bool {
-        let declared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let declared = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         declared
             .get(collection)
             .is_some_and(|(known, at)| at.elapsed() < DECLARED_FOR && known == contract)
     }
 
     fn remember(&self, collection: String, contract: &Contract) {
-        let mut declared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut declared = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if declared.len() >= DECLARED_MAX {
             declared.clear();
         }
@@ -41,7 +49,7 @@ impl Declared {
 
     /// The collection is not there any more, or is another: it must be declared again.
     pub(super) fn forget(&self, collection: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(collection);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(collection);
     }
 }
 
@@ -54,23 +62,19 @@ pub(super) async fn declare(store: &MongoDocuments, target: &Target, contract: &
 
 pub(super) async fn plan(store: &MongoDocuments, contract: &Contract, tightness: Tightness) -> Result<Vec<Change>, DocumentsError> {
     let name = &contract.collection;
-    let found = look(store, name, name.as_str()).await;
+    let found = found(store, contract, name.as_str(), tightness).await;
     let found = found.map_err(|fault| fault.named("look up validator and indexes", name.as_str()))?;
     Ok(contract::plan(contract, &found, tightness))
 }
 
 pub(super) async fn carry_out(store: &MongoDocuments, contract: &Contract, changes: &[Change]) -> Result<Vec<String>, DocumentsError> {
     let name = &contract.collection;
+    let gone = indexes::forget_gone(store, name).await;
+    gone.map_err(|fault| fault.named("look up indexes", name.as_str()))?;
     let mut unable = Vec::new();
+    let mut made_room = Vec::new();
     for change in changes {
-        let result = match change {
-            Change::CreateCollection { validator } => create(store, name.as_str(), validator, &mut unable).await,
-            Change::SetValidator { tightness, .. } => set_validator(store, contract, name.as_str(), *tightness).await,
-            Change::CreateIndex(index) => create_index(store, name, name.as_str(), index).await,
-            Change::ChangeExpiry { index, seconds } => change_expiry(store, name, index, *seconds).await,
-            Change::DropIndex { name: index, .. } => drop_index(store, name, index).await,
-            Change::Leave { .. } => Ok(()),
-        };
+        let result = carry_out_one(store, contract, change, &mut made_room, &mut unable).await;
         match result {
             Ok(()) => {}
             Err(fault) if is_answer(&fault) => {
@@ -83,10 +87,57 @@ pub(super) async fn carry_out(store: &MongoDocuments, contract: &Contract, chang
     Ok(unable)
 }
 
+/// Those that were dropped for a new one: the new one's name, and what the old one was.
+type MadeRoom = Vec<(String, FoundIndex)>;
+
+async fn carry_out_one(
+    store: &MongoDocuments,
+    contract: &Contract,
+    change: &Change,
+    made_room: &mut MadeRoom,
+    unable: &mut Vec<String>,
+) -> Result<(), Fault> {
+    let name = &contract.collection;
+    match change {
+        Change::CreateCollection { validator } => create(store, name.as_str(), validator, unable).await,
+        Change::SetValidator { tightness, .. } => set_validator(store, contract, name.as_str(), *tightness).await,
+        Change::EnforceValidator { .. } => set_validator(store, contract, name.as_str(), Tightness::Tight).await,
+        Change::CreateIndex(index) => {
+            let created = indexes::create(store, name, name.as_str(), index).await;
+            if created.as_ref().is_err_and(is_answer) {
+                for (_, old) in made_room.iter().filter(|(new, _)| *new == index.name) {
+                    match indexes::restore(store, name, old).await {
+                        Err(fault) if !is_answer(&fault) => return Err(fault),
+                        Err(fault) => unable.push(format!("could not create the old index `{}` again: {}", old.name, fault.text)),
+                        Ok(()) => unable.push(format!(
+                            "the old index `{}` is there again, as the new one could not be created",
+                            old.name
+                        )),
+                    }
+                }
+            }
+            created
+        }
+        Change::ChangeExpiry { index, seconds } => indexes::change_expiry(store, name, index, *seconds).await,
+        Change::DropIndex { name: index, why } => {
+            match (indexes::drop(store, contract, index, why).await?, why) {
+                (Dropped::Done(Some(old)), DropReason::InTheWay { of }) => made_room.push((of.clone(), old)),
+                (Dropped::Done(_), _) => {}
+                (Dropped::Kept { missing }, _) => unable.push(format!(
+                    "the index `{index}` is kept, though it is not declared any more: `{missing}`, which may be to take its place, could not be created"
+                )),
+            }
+            Ok(())
+        }
+        Change::Leave { .. } => Ok(()),
+    }
+}
+
 fn action_of(change: &Change) -> &'static str {
     match change {
         Change::CreateCollection { .. } => "create the collection",
         Change::SetValidator { .. } => "set the validator (`collMod`)",
+        Change::EnforceValidator { .. } => "enforce the validator (`collMod`)",
         Change::CreateIndex(_) => "create an index",
         Change::ChangeExpiry { .. } => "change an index (`collMod`)",
         Change::DropIndex { .. } => "drop an index",
@@ -95,7 +146,7 @@ fn action_of(change: &Change) -> &'static str {
 }
 
 /// Whether the server considered it and said no: asking again is in vain, but other things can be done.
-fn is_answer(fault: &Fault) -> bool {
+pub(super) fn is_answer(fault: &Fault) -> bool {
     matches!(fault.kind, FaultKind::Unknown | FaultKind::Duplicate | FaultKind::Other)
 }
 
@@ -113,13 +164,13 @@ async fn ensure(store: &MongoDocuments, target: &Target, contract: &Contract) ->
     if store.declared.holds(&collection, contract) {
         return Ok(());
     }
-    if look(store, name, &collection).await?.exists {
+    if look(store, name, &collection).await?.found.exists {
         set_validator(store, contract, &collection, Tightness::Relaxed).await?;
     } else {
         // What can't be done now is planned, tried and said by the command at the run's end; documents are taken without it.
         create(store, &collection, &contract.validator, &mut Vec::new()).await?;
-        for index in &contract.indexes {
-            match create_index(store, name, &collection, index).await {
+        for index in to_build(store, contract, &collection).await? {
+            match indexes::create(store, name, &collection, &index).await {
                 Err(fault) if !is_answer(&fault) => return Err(fault),
                 _ => {}
             }
@@ -144,50 +195,105 @@ async fn written(store: &MongoDocuments, target: &Target) -> Result<Option<Strin
     })
 }
 
+/// The indexes of a collection that was just created. One that is built to take another's place takes over what users made there.
+async fn to_build(store: &MongoDocuments, contract: &Contract, collection: &str) -> Result<Vec<IndexSpec>, Fault> {
+    let name = &contract.collection;
+    if collection == name.as_str() {
+        return Ok(contract.indexes.clone());
+    }
+    let Looked { found, control } = look(store, name, name.as_str()).await?;
+    let theirs = found.indexes.into_iter().filter(|index| !control.made(index)).collect();
+    Ok(contract::beside(&contract.indexes, theirs))
+}
+
+/// What was found of a collection, and what is noted of it.
+pub(super) struct Looked {
+    pub found: Found,
+    pub control: Control,
+}
+
 /// Reads what is there of `collection`, which is the one that `name`'s readers see or one that is being built for them.
-async fn look(store: &MongoDocuments, name: &Name, collection: &str) -> Result<Found, Fault> {
+pub(super) async fn look(store: &MongoDocuments, name: &Name, collection: &str) -> Result<Looked, Fault> {
     let list = doc! { "listCollections": 1, "filter": { "name": collection } };
     let reply = store.link.command_again(list).await?;
-    let Some(listed) = first_batch(&reply).and_then(|batch| batch.first()).and_then(Bson::as_document) else {
-        return Ok(Found::default());
+    let control = control::read(store, name).await?;
+    let found = Found::default();
+    let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch")).ok();
+    let Some(listed) = batch.and_then(|batch| batch.first()).and_then(Bson::as_document) else {
+        return Ok(Looked { found, control });
     };
     if listed.get_str("type").is_ok_and(|kind| kind != "collection") {
         let problem = "it is a view or a time series, which documents can't be written to: give the collection another name";
         return Err(Fault::damaged(problem.to_owned()));
     }
-    let validator = listed
-        .get_document("options")
-        .and_then(|options| options.get_document("validator"))
-        .ok();
-    let indexes = match store.link.command_again(doc! { "listIndexes": collection }).await {
-        Ok(reply) => first_batch(&reply).into_iter().flatten().filter_map(found_index).collect(),
-        Err(fault) if fault.kind == FaultKind::NamespaceNotFound => return Ok(Found::default()),
-        Err(fault) => return Err(fault),
+    let options = listed.get_document("options").cloned().unwrap_or_default();
+    // Its `_id`s would be compared by it: `a` and `A` may be one.
+    let is_simple = |collation: &Document| collation.get_str("locale").is_ok_and(|locale| locale == "simple");
+    if options.get_document("collation").is_ok_and(|collation| !is_simple(collation)) {
+        let problem = "it was created with a collation of its own, by which different keys may be one: give the collection another name";
+        return Err(Fault::damaged(problem.to_owned()));
+    }
+    let Some(indexes) = indexes::list_of(store, collection).await? else {
+        return Ok(Looked { found, control });
     };
-    let Control { indexes: ours, .. } = control::read(store, name).await?;
-    Ok(Found {
+    let ours = indexes.iter().filter(|index| control.made(index)).map(|index| index.name.clone());
+    let found = Found {
         exists: true,
-        validator: validator.cloned(),
+        validator: options.get_document("validator").ok().cloned(),
+        ours: ours.collect(),
         indexes,
-        ours,
+        unenforced: unenforced(&options),
+        foreign: false,
+    };
+    Ok(Looked { found, control })
+}
+
+/// What keeps the validator from refusing what breaks it.
+fn unenforced(options: &Document) -> Option<String> {
+    let enforced = [
+        ("validationAction", ["error", "errorAndLog"]),
+        ("validationLevel", ["strict", "strict"]),
+    ];
+    enforced.into_iter().find_map(|(option, enforcing)| {
+        let set = options.get_str(option).ok().filter(|set| !enforcing.contains(set))?;
+        Some(format!("{option}: {set}"))
     })
 }
 
-/// A collection has 64 indexes at most, which are one batch.
-fn first_batch(reply: &Document) -> Option<&Vec<Bson>> {
-    reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch")).ok()
+/// Reads what matters for a plan.
+async fn found(store: &MongoDocuments, contract: &Contract, collection: &str, tightness: Tightness) -> Result<Found, Fault> {
+    let mut found = look(store, &contract.collection, collection).await?.found;
+    let bare = found.validator.as_ref().is_none_or(Document::is_empty);
+    if tightness == Tightness::Tight && found.exists && bare {
+        found.foreign = is_foreign(store, collection).await?;
+    }
+    Ok(found)
 }
 
-fn found_index(listed: &Bson) -> Option<FoundIndex> {
-    let mut options = listed.as_document()?.clone();
-    let name = options.remove("name")?.as_str()?.to_owned();
-    let Some(Bson::Document(keys)) = options.remove("key") else {
-        return None;
+/// Whether somebody else writes to the collection too. Where the server can't tell in a while, it may be.
+async fn is_foreign(store: &MongoDocuments, collection: &str) -> Result<bool, Fault> {
+    /// `MaxTimeMSExpired`.
+    const TOO_LONG: i32 = 50;
+    let find = doc! {
+        "find": collection,
+        "filter": { "_tidemill.rank": { "$exists": false } },
+        "projection": { "_id": 1 },
+        "limit": 1,
+        "singleBatch": true,
+        "maxTimeMS": LOOK_MAX.as_millis() as i64,
     };
-    options.remove("v");
-    options.remove("ns");
-    (name != "_id_").then_some(FoundIndex { name, keys, options })
+    match store.link.command_again(find).await {
+        Err(fault) if fault.code == Some(TOO_LONG) => Ok(true),
+        Err(fault) => Err(fault),
+        Ok(reply) => {
+            let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+            Ok(batch.is_ok_and(|batch| !batch.is_empty()))
+        }
+    }
 }
+
+/// How long a collection is searched for documents of others.
+const LOOK_MAX: Duration = Duration::from_secs(20);
 
 /// Creates a collection; another process may do so at the same moment.
 async fn create(store: &MongoDocuments, collection: &str, validator: &Document, unable: &mut Vec<String>) -> Result<(), Fault> {
@@ -215,71 +321,87 @@ fn exists_is_fine(result: Result<Document, Fault>) -> Result<(), Fault> {
 /// Sets the validator that is planned from what is there now. Two processes take turns: a validator is set as a whole, and must not lose what the other added.
 async fn set_validator(store: &MongoDocuments, contract: &Contract, collection: &str, tightness: Tightness) -> Result<(), Fault> {
     let name = &contract.collection;
-    if planned(&look(store, name, collection).await?, contract, tightness).is_none() {
+    if planned(&found(store, contract, collection, tightness).await?, contract, tightness).is_none() {
         return Ok(());
     }
-    let turn = control::take_turn(store, name).await?;
-    let result = match planned(&look(store, name, collection).await?, contract, tightness) {
-        None => Ok(()),
-        Some(validator) => {
-            let modify = doc! { "collMod": collection, "validator": validator, "writeConcern": control::majority() };
-            store.link.command_again(modify).await.map(drop)
-        }
-    };
-    control::end_turn(store, name, turn).await?;
+    let mut turn = store.declared.turns.queue().await;
+    let result = set_in_turn(store, contract, collection, tightness, &mut turn).await;
+    turn.end(store, name).await;
     result
 }
 
+async fn set_in_turn(
+    store: &MongoDocuments,
+    contract: &Contract,
+    collection: &str,
+    tightness: Tightness,
+    turn: &mut Turn<'_>,
+) -> Result<(), Fault> {
+    let mut patience = Patience::new();
+    let mut unsure = false;
+    let mut changes = 0;
+    loop {
+        let taken = turn.take(store, &contract.collection).await?;
+        let found = found(store, contract, collection, tightness).await?;
+        let change = match planned(&found, contract, tightness) {
+            Some(change) => change,
+            // It was set, but perhaps not on a majority.
+            None if unsure => doc! { "validator": found.validator.unwrap_or_default() },
+            // Done, by this process or by another in its turn.
+            None => return Ok(()),
+        };
+        if !taken {
+            turn.wait(store).await?;
+            continue;
+        }
+        if !turn.is_fresh() {
+            continue;
+        }
+        if changes == CHANGES_MAX {
+            let text = "the validator that was set is not there afterwards".to_owned();
+            return Err(store.fault(FaultKind::Other, 0, text).await);
+        }
+        match modify(store, collection, change).await {
+            Ok(()) => (changes, unsure) = (changes + 1, false),
+            Err(fault) => {
+                // Without a word from the server nobody knows whether the change is still to come.
+                if fault.is_retryable() && fault.code.is_none() {
+                    turn.keep();
+                }
+                patience.after(fault).await?;
+                unsure = true;
+            }
+        }
+    }
+}
+
+/// How often a validator is set that others change at once, though it is not their turn.
+const CHANGES_MAX: u32 = 3;
+
+/// How long the server may take to change a validator. It waits for what uses the collection to end.
+const CHANGE_MAX: Duration = Duration::from_secs(20);
+
+/// Sends it once: what is sent twice may come twice, the second time when the turn is over.
+async fn modify(store: &MongoDocuments, collection: &str, change: Document) -> Result<(), Fault> {
+    let mut command = doc! { "collMod": collection };
+    command.extend(change);
+    command.extend(doc! { "maxTimeMS": CHANGE_MAX.as_millis() as i64, "writeConcern": control::majority() });
+    run(store, command).await.map(drop)
+}
+
+/// What `collMod` must be told.
 fn planned(found: &Found, contract: &Contract, tightness: Tightness) -> Option<Document> {
+    let enforced = || doc! { "validationAction": "error", "validationLevel": "strict" };
     let changes = contract::plan(contract, found, tightness);
     changes.into_iter().find_map(|change| match change {
-        Change::SetValidator { validator, .. } => Some(validator),
+        Change::SetValidator { validator, tightness } => {
+            let mut change = doc! { "validator": validator };
+            if tightness == Tightness::Tight {
+                change.extend(enforced());
+            }
+            Some(change)
+        }
+        Change::EnforceValidator { .. } => Some(enforced()),
         _ => None,
     })
-}
-
-/// Notes that the index is ours, then creates it. One of its name that is not ours is the user's, and stays.
-async fn create_index(store: &MongoDocuments, name: &Name, collection: &str, index: &IndexSpec) -> Result<(), Fault> {
-    let found = look(store, name, collection).await?;
-    let ours = found.ours.contains(&index.name);
-    if !ours && found.indexes.iter().any(|there| there.name == index.name) {
-        let place = store.link.connected().await?.place.clone();
-        let text = format!("there is an index `{}` that Tidemill did not create", index.name);
-        return Err(Fault::new(FaultKind::Other, text, place));
-    }
-    if !ours {
-        control::note_index(store, name, &index.name).await?;
-    }
-    let mut spec = doc! { "name": &index.name, "key": index.keys.clone() };
-    spec.extend(index.options.clone());
-    let command = doc! { "createIndexes": collection, "indexes": [spec], "writeConcern": control::majority() };
-    let result = store.link.long_command(command).await;
-    match result {
-        Err(fault) if is_answer(&fault) && !ours => {
-            control::forget_index(store, name, &index.name).await?;
-            Err(fault)
-        }
-        result => result.map(drop),
-    }
-}
-
-async fn change_expiry(store: &MongoDocuments, name: &Name, index: &str, seconds: i64) -> Result<(), Fault> {
-    let change = doc! { "name": index, "expireAfterSeconds": seconds };
-    let command = doc! { "collMod": name.as_str(), "index": change, "writeConcern": control::majority() };
-    store.link.command_again(command).await.map(drop)
-}
-
-/// Drops an index if it is ours now, whatever was planned.
-async fn drop_index(store: &MongoDocuments, name: &Name, index: &str) -> Result<(), Fault> {
-    /// `IndexNotFound`: somebody dropped it already.
-    const NOT_FOUND: i32 = 27;
-    if !control::read(store, name).await?.indexes.contains(index) {
-        return Ok(());
-    }
-    let command = doc! { "dropIndexes": name.as_str(), "index": index, "writeConcern": control::majority() };
-    match store.link.command_again(command).await {
-        Err(fault) if fault.code != Some(NOT_FOUND) && fault.kind != FaultKind::NamespaceNotFound => return Err(fault),
-        _ => {}
-    }
-    control::forget_index(store, name, index).await
 }

@@ -6,6 +6,7 @@ use std::io;
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
 use super::client::Place;
+use super::reply::no_majority;
 use crate::DocumentsError;
 
 /// Why a call failed, before action and collection are named.
@@ -106,6 +107,14 @@ impl Fault {
 
     /// Reads a driver's error.
     pub(super) fn of(error: &Error, place: &Place) -> Fault {
+        // A command that failed may have done something that is not on a majority of the servers: which of the two holds, the next look tells.
+        let undone = error.server_response().and_then(|reply| bson::Document::try_from(reply).ok());
+        if let Some((code, text)) = undone.as_ref().and_then(no_majority) {
+            return Fault {
+                code: Some(code),
+                ..Fault::new(FaultKind::Passing, text, place.clone())
+            };
+        }
         let (kind, code, text) = classify(error);
         let passing = kind == FaultKind::Other && PASSING_LABELS.iter().any(|label| error.contains_label(label));
         let kind = if passing { FaultKind::Passing } else { kind };
@@ -141,7 +150,7 @@ fn classify(error: &Error) -> (FaultKind, Option<i32>, String) {
             (FaultKind::Passing, Some(said.code), text)
         }
         // The driver's words come from its own short list, or are the server's (`SCRAM failure: …`).
-        ErrorKind::Authentication { message, .. } => (FaultKind::SignIn, None, shorten(message)),
+        ErrorKind::Authentication { message, .. } => (kind_of_refusal(error, message), None, shorten(message)),
         ErrorKind::Io(cause) => {
             let (kind, text) = classify_io(cause);
             // Of an established connection: the next one may stand.
@@ -165,7 +174,23 @@ fn classify(error: &Error) -> (FaultKind, Option<i32>, String) {
     }
 }
 
-const TOO_OLD: &str = "its version is one that the driver does not speak to: MongoDB 4.2 or newer is needed";
+/// The driver says of every failure in the middle of signing in that the user is not let in: also of a server that is going down, and when the cloud does not
+/// give Tidemill's own credentials just now.
+fn kind_of_refusal(error: &Error, message: &str) -> FaultKind {
+    let said = error.source().and_then(|source| source.downcast_ref::<Box<Error>>());
+    let code = match said.map(|said| said.kind.as_ref()) {
+        Some(ErrorKind::Command(said)) => Some(said.code),
+        _ => None,
+    };
+    let passes = code.is_some_and(|code| kind_of_code(code) == FaultKind::Passing)
+        || ["failure: invalid server response", "failure: internal error"]
+            .iter()
+            .any(|words| message.ends_with(words))
+        || message.contains("failure: failed to get creds");
+    if passes { FaultKind::Passing } else { FaultKind::SignIn }
+}
+
+const TOO_OLD: &str = "its version is one that the driver does not speak to: MongoDB 4.4 or newer is needed";
 
 /// Why a connection did not come about, or broke.
 pub(super) fn classify_io(cause: &io::Error) -> (FaultKind, String) {
@@ -210,46 +235,51 @@ fn certificate_problem(cause: &io::Error) -> Option<&'static str> {
     })
 }
 
+/// What passes by itself, or when the server is less busy, by the names of the server's `error_codes.yml`.
+#[rustfmt::skip]
+const PASSING_CODES: &[i32] = &[
+    // HostUnreachable, HostNotFound, NetworkTimeout, ShutdownInProgress, PrimarySteppedDown, NetworkInterfaceExceededTimeLimit, ConnectionPoolExpired,
+    // ConnectionError, SocketException, LegacyNotPrimary, NotWritablePrimary, InterruptedAtShutdown, Interrupted, InterruptedDueToReplStateChange,
+    // NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary, ConfigServerUnreachable.
+    6, 7, 89, 91, 189, 202, 317, 384, 9001, 10058, 10107, 11600, 11601, 11602, 13435, 13436, 56846,
+    // LockTimeout, LockBusy, MaxTimeMSExpired, WriteConcernFailed (a time-out), WriteConflict, ConflictingOperationInProgress, ExceededTimeLimit, ObjectIsBusy.
+    24, 46, 50, 64, 112, 117, 262, 314,
+    // CursorNotFound, QueryPlanKilled, CursorKilled.
+    43, 175, 237,
+    // FailedToSatisfyReadPreference, ReadConcernMajorityNotAvailableYet, DatabaseDropPending, ElectionInProgress.
+    133, 134, 215, 216,
+    // StaleEpoch, StaleShardVersion, StaleDbVersion, StaleConfig.
+    63, 150, 249, 13388,
+    // SnapshotTooOld, SnapshotUnavailable, StaleChunkHistory, MigrationConflict.
+    239, 246, 250, 272,
+    // IndexBuildAborted, IndexBuildAlreadyInProgress, BackgroundOperationInProgressForDatabase, BackgroundOperationInProgressForNamespace.
+    276, 285, 12586, 12587,
+    // ClientDisconnect, TransactionExceededLifetimeLimitSeconds, InterruptedDueToStorageChange, ClientMarkedKilled.
+    279, 290, 355, 46841,
+    // RetryableTransactionInProgress, TemporarilyUnavailable, UserWritesBlocked (all of the cluster's).
+    363, 365, 371,
+    // ResourceExhausted, MigrationBlockingOperationCoordinatorCleaningUp, PooledConnectionAcquisitionExceededTimeLimit, UpdatesStillPending.
+    402, 406, 407, 412,
+    // AdmissionQueueOverflow, RateLimitExceeded, PooledConnectionAcquisitionRejected, InterruptedDueToReshardingCriticalSection, IngressRequestRateLimitExceeded.
+    433, 449, 450, 453, 462,
+    // BackupCursorOpenConflictWithCheckpoint, RetriableRemoteCommandFailure, InterruptedDueToFCVChange.
+    50915, 91331, 10045600,
+    // Too many requests, as Cosmos DB says it.
+    16500,
+];
+
 /// The codes are those of the server's `error_codes.yml`.
 pub(super) fn kind_of_code(code: i32) -> FaultKind {
     match code {
-        // HostUnreachable, HostNotFound, LockTimeout, CursorNotFound, LockBusy, MaxTimeMSExpired, WriteConcernFailed (a time-out), NetworkTimeout, ShutdownInProgress,
-        // WriteConflict, FailedToSatisfyReadPreference, ReadConcernMajorityNotAvailableYet, QueryPlanKilled, PrimarySteppedDown,
-        // NetworkInterfaceExceededTimeLimit, CursorKilled, ExceededTimeLimit, IngressRequestRateLimitExceeded, SocketException, and the changes of a primary.
-        6
-        | 7
-        | 24
-        | 43
-        | 46
-        | 50
-        | 64
-        | 89
-        | 91
-        | 112
-        | 133
-        | 134
-        | 175
-        | 189
-        | 202
-        | 237
-        | 262
-        | 462
-        | 9001
-        | 10058
-        | 10107
-        | 11600..=11602
-        | 13435
-        | 13436 => FaultKind::Passing,
-        // An index build was aborted, or the collection is being changed by another: the same may succeed.
-        117 | 276 => FaultKind::Passing,
+        code if PASSING_CODES.contains(&code) => FaultKind::Passing,
         11 | 18 | 391 => FaultKind::SignIn,
-        // 8000 is how Atlas says no.
-        13 | 8000 => FaultKind::Denied,
+        13 => FaultKind::Denied,
         26 => FaultKind::NamespaceNotFound,
         48 => FaultKind::NamespaceExists,
         11000 | 11001 | 12582 => FaultKind::Duplicate,
         // CommandNotFound, UnknownOption fields (IDL), CommandNotSupported, NotImplemented.
         59 | 115 | 238 | 40415 => FaultKind::Unknown,
+        // 8000 is how Atlas says no, of roles as of quotas: its words say which.
         _ => FaultKind::Other,
     }
 }

@@ -124,6 +124,7 @@ fn topology(hello: &Document) -> String {
     }
     let members = hello.get_array("hosts").map_or(0, Vec::len);
     match hello.get_str("setName") {
+        Ok(name) if members == 1 => format!("the replica set `{name}` of 1 member that holds data"),
         Ok(name) => format!("the replica set `{name}` of {members} members that hold data"),
         Err(_) => "one server".to_owned(),
     }

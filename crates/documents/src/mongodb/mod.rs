@@ -9,11 +9,13 @@ mod declare;
 mod error;
 mod examine;
 mod indexes;
+mod looks;
 mod patience;
 mod read;
 mod receipts;
 mod replace;
 mod reply;
+mod turn;
 mod uri;
 mod write;
 
@@ -28,12 +30,14 @@ use self::client::Link;
 use crate::{Batch, Change, Contract, Documents, DocumentsError, Replaced, Target, Tightness, Version, WriteOutcome};
 
 pub use self::examine::{Examination, ExaminedCollection, Permission};
-pub use self::uri::{Fixed, Uri, UriError};
+pub use self::uri::{Fixed, Uri, UriError, Whereabouts};
 
 /// Documents in a MongoDB database. Nothing is asked of the server, or of [`Uri`], before the first call that needs it.
 pub struct MongoDocuments {
     link: Link,
     declared: declare::Declared,
+    settled: replace::Settled,
+    receipts: receipts::Prepared,
 }
 
 impl MongoDocuments {
@@ -42,6 +46,8 @@ impl MongoDocuments {
         MongoDocuments {
             link: Link::new(uri),
             declared: declare::Declared::default(),
+            settled: replace::Settled::default(),
+            receipts: receipts::Prepared::default(),
         }
     }
 }
@@ -97,5 +103,9 @@ impl Documents for MongoDocuments {
 
     async fn count(&self, collection: &Name) -> Result<Option<u64>, DocumentsError> {
         read::count(self, collection).await
+    }
+
+    async fn close(&self) {
+        self.link.close().await;
     }
 }

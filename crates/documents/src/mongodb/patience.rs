@@ -43,18 +43,21 @@ impl Patience {
         Ok(())
     }
 
-    /// After a round in which others were first; `false` when there were too many.
+    /// After a round in which others were first; `false` when there were too many, or it went on for too long.
     pub(super) async fn again(&mut self) -> bool {
         self.failed = 0;
         self.rounds += 1;
         if self.rounds > 2 {
             pause(Duration::from_millis(u64::from(self.rounds.min(40)) * 5)).await;
         }
-        self.rounds < ROUNDS_MAX
+        self.rounds < ROUNDS_MAX && self.started.elapsed() < TOTAL_MAX
     }
 }
 
 /// At random half to all of it, so that those who failed together do not come back together.
-async fn pause(most: Duration) {
+pub(super) async fn pause(most: Duration) {
     sleep(most.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
 }
+
+#[cfg(test)]
+mod tests;

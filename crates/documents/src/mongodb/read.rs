@@ -1,11 +1,13 @@
 //! Reading what readers see.
 
+use std::time::Duration;
+
 use bson::{Bson, Document, RawBson, RawBsonRef, RawDocumentBuf, doc};
 use mongodb::options::Hint;
 use pipeline::Name;
 
 use super::MongoDocuments;
-use super::error::Fault;
+use super::error::{Fault, FaultKind};
 use crate::DocumentsError;
 use crate::key::key_of;
 
@@ -81,6 +83,9 @@ pub(super) async fn scan(
     Ok(found.into_iter().filter(is_after).take(limit).collect())
 }
 
+/// How long the server may count: it looks at every document, for there may be tombstones.
+const COUNT_MAX: Duration = Duration::from_secs(60);
+
 pub(super) async fn count(store: &MongoDocuments, collection: &Name) -> Result<Option<u64>, DocumentsError> {
     const ACTION: &str = "count documents";
     let named = |fault: Fault| fault.named(ACTION, collection.as_str());
@@ -89,10 +94,16 @@ pub(super) async fn count(store: &MongoDocuments, collection: &Name) -> Result<O
         .link
         .attempt(|database| {
             let (filter, name) = (filter.clone(), collection.to_string());
-            async move { database.collection::<RawDocumentBuf>(&name).count_documents(filter).await }
+            async move {
+                database
+                    .collection::<RawDocumentBuf>(&name)
+                    .count_documents(filter)
+                    .max_time(COUNT_MAX)
+                    .await
+            }
         })
         .await
-        .map_err(named)?;
+        .map_err(|fault| named(too_many(fault)))?;
     if count > 0 {
         return Ok(Some(count));
     }
@@ -117,6 +128,24 @@ pub(super) async fn names(store: &MongoDocuments, filter: Document) -> Result<Ve
             async move { database.list_collection_names().filter(filter).await }
         })
         .await
+}
+
+/// To ask again is in vain when there are too many to be counted in time.
+fn too_many(fault: Fault) -> Fault {
+    /// `MaxTimeMSExpired`.
+    const TIME_IS_UP: i32 = 50;
+    if fault.code != Some(TIME_IS_UP) {
+        return fault;
+    }
+    let text = format!(
+        "it has not counted them in {} s, there are too many: `estimatedDocumentCount` tells how many about, tombstones included",
+        COUNT_MAX.as_secs()
+    );
+    Fault {
+        kind: FaultKind::Other,
+        text,
+        ..fault
+    }
 }
 
 fn owned(id: RawBsonRef<'_>) -> Result<Bson, Fault> {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
+use tokio::sync::OnceCell;
 
 use super::MongoDocuments;
 use super::attempt::Plan;
+use super::control::majority;
 use super::cursor::batches;
+use super::declare::is_answer;
 use super::error::{Fault, FaultKind, kind_of_code};
 use super::patience::Patience;
-use super::reply::{self, number};
+use super::reply::{self, Meaning, number};
 use crate::{Batch, DocumentsError, Refusal, Tally, WriteOutcome};
 
 /// The collection of these documents.
@@ -51,14 +54,15 @@ pub(super) async fn arrive(store: &MongoDocuments, id: &str, new: &Receipt, answ
     let mut set = doc! { "collection": &new.collection, "place": &new.place, "at": DateTime::now() };
     match answered {
         Some(outcome) => drop(set.insert("outcome", written(outcome))),
-        None => set.extend(doc! { "plan": binary(&new.plan.steps), "prints": binary(&new.prints) }),
+        // `open` is there as long as others have to look into the receipt, and is what its index is of.
+        None => set.extend(doc! { "plan": binary(&new.plan.steps), "prints": binary(&new.prints), "open": &new.collection }),
     }
     let command = doc! {
         "findAndModify": RECEIPTS,
         "query": { "_id": id },
         "update": { "$setOnInsert": set, "$inc": { "revision": 1i64, "attempts": 1i64 } },
         "upsert": true,
-        "writeConcern": concern(),
+        "writeConcern": majority(),
     };
     let before = find_and_modify(store, command).await;
     match before {
@@ -117,7 +121,7 @@ pub(super) async fn revise(store: &MongoDocuments, id: &str, held: &Receipt, new
             "$set": { "place": &new.place, "plan": binary(&new.plan.steps), "prints": binary(&new.prints), "revision": new.revision },
         },
         "fields": { "_id": 1 },
-        "writeConcern": concern(),
+        "writeConcern": majority(),
     };
     Ok(find_and_modify(store, command).await?.is_some())
 }
@@ -129,11 +133,11 @@ pub(super) async fn answer(store: &MongoDocuments, id: &str, outcome: WriteOutco
         "query": { "_id": id, "outcome": { "$exists": false } },
         "update": {
             "$set": { "outcome": written(&outcome) },
-            "$unset": { "plan": "", "prints": "", "landed": "" },
+            "$unset": { "plan": "", "prints": "", "landed": "", "open": "" },
             "$inc": { "revision": 1i64 },
         },
         "fields": { "_id": 1 },
-        "writeConcern": concern(),
+        "writeConcern": majority(),
     };
     if find_and_modify(store, command).await?.is_some() {
         return Ok(outcome);
@@ -147,10 +151,11 @@ pub(super) async fn answer(store: &MongoDocuments, id: &str, outcome: WriteOutco
 
 /// Tells the attempts at other batches which of their documents were seen, before others take their place. `seen` are their fingerprints.
 pub(super) async fn mark_seen(store: &MongoDocuments, id: &str, collection: &str, seen: impl Iterator<Item = u64>) -> Result<(), Fault> {
+    store.receipts.0.get_or_try_init(|| index(store)).await?;
     let mut hits: Vec<(String, Vec<i32>)> = Vec::new();
     let command = doc! {
         "find": RECEIPTS,
-        "filter": { "collection": collection, "outcome": { "$exists": false }, "_id": { "$ne": id } },
+        "filter": { "open": collection, "_id": { "$ne": id } },
         "projection": { "prints": 1, "landed": 1 },
         "readConcern": { "level": "majority" },
     };
@@ -172,11 +177,25 @@ pub(super) async fn mark_seen(store: &MongoDocuments, id: &str, collection: &str
             "query": { "_id": &other, "outcome": { "$exists": false } },
             "update": { "$push": { "landed": { "$each": landed } }, "$inc": { "revision": 1i64 } },
             "fields": { "_id": 1 },
-            "writeConcern": concern(),
+            "writeConcern": majority(),
         };
         find_and_modify(store, command).await?;
     }
     Ok(())
+}
+
+/// Whether this process has made sure of the index of the receipts.
+#[derive(Default)]
+pub(super) struct Prepared(OnceCell<()>);
+
+/// Makes sure of an index of the open receipts, by collection: every batch that updates looks for them. A server that has no such index is slower, no more.
+async fn index(store: &MongoDocuments) -> Result<(), Fault> {
+    let index = doc! { "name": "open", "key": { "open": 1 }, "sparse": true };
+    let command = doc! { "createIndexes": RECEIPTS, "indexes": [index], "writeConcern": majority() };
+    match run(store, command).await {
+        Err(fault) if !is_answer(&fault) && fault.kind != FaultKind::Denied => Err(fault),
+        _ => Ok(()),
+    }
 }
 
 /// Which of another's candidates were seen, without those that it was told of before.
@@ -208,19 +227,16 @@ pub(super) async fn forget(store: &MongoDocuments, object: &str) -> Result<(), D
             { "q": { "_id": { "$gte": format!("{object}:"), "$lt": format!("{object};") } }, "limit": 0 },
             { "q": { "at": { "$lt": left_behind } }, "limit": 0 },
         ],
-        "writeConcern": concern(),
+        "writeConcern": majority(),
     };
     let mut patience = Patience::new();
     loop {
-        match run(store, command.clone()).await {
-            Ok(reply) => {
-                let problem = match reply::read(&reply) {
-                    Ok(reply) if reply.errors.is_empty() => return Ok(()),
-                    Ok(_) => "receipts could not be deleted",
-                    Err(problem) => problem,
-                };
-                return Err(Fault::damaged(problem.to_owned()).named("settle an object", RECEIPTS));
-            }
+        let deleted = match run(store, command.clone()).await {
+            Ok(reply) => all_deleted(store, &reply).await,
+            Err(fault) => Err(fault),
+        };
+        match deleted {
+            Ok(()) => return Ok(()),
             Err(fault) => patience
                 .after(fault)
                 .await
@@ -229,22 +245,32 @@ pub(super) async fn forget(store: &MongoDocuments, object: &str) -> Result<(), D
     }
 }
 
-/// Runs a command. That its effect is not on a majority is a failure like any other.
+/// Reads the answer to a command that deletes.
+pub(super) async fn all_deleted(store: &MongoDocuments, reply: &Document) -> Result<(), Fault> {
+    let reply = reply::read(reply).map_err(|problem| Fault::damaged(problem.to_owned()))?;
+    match reply.errors.into_iter().next() {
+        None => Ok(()),
+        Some(error) => {
+            let (kind, code, words) = failed(error.meaning);
+            Err(store.fault(kind, code, words).await)
+        }
+    }
+}
+
+/// Why a delete failed: there is no document of ours that could be at fault.
+fn failed(meaning: Meaning) -> (FaultKind, i32, String) {
+    match meaning {
+        Meaning::Again(code, words) => (FaultKind::Passing, code, words),
+        Meaning::Trouble(kind, code, words) => (kind, code, words),
+        Meaning::Unclear(code, words) => (FaultKind::Other, code, words),
+        Meaning::Refused(words) => (FaultKind::Other, 0, words),
+        Meaning::Taken => (FaultKind::Other, 0, "the server speaks of a key that is taken".to_owned()),
+    }
+}
+
+/// Runs a command, once.
 pub(super) async fn run(store: &MongoDocuments, command: Document) -> Result<Document, Fault> {
-    let reply = store.link.command(raw(&command)?).await?;
-    let Ok(concern) = reply.get_document("writeConcernError") else {
-        return Ok(reply);
-    };
-    let code = number(concern.get("code"))
-        .and_then(|code| i32::try_from(code).ok())
-        .unwrap_or_default();
-    Err(store
-        .fault(
-            FaultKind::Passing,
-            code,
-            format!("the write is not on a majority of the servers yet ({code})"),
-        )
-        .await)
+    store.link.command(raw(&command)?).await
 }
 
 async fn find_and_modify(store: &MongoDocuments, command: Document) -> Result<Option<Document>, Fault> {
@@ -272,10 +298,6 @@ impl MongoDocuments {
             ..Fault::new(kind, text, place)
         }
     }
-}
-
-fn concern() -> Document {
-    doc! { "w": "majority", "wtimeout": 20_000 }
 }
 
 fn binary(bytes: &[u8]) -> Binary {
@@ -349,3 +371,6 @@ fn outcome_of(document: &Document) -> Option<WriteOutcome> {
         refusals: refusals.map(refusal).collect::<Option<_>>()?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,6 @@ pub(super) struct Reply {
     /// How many documents were inserted, or were found by an update.
     pub found: u64,
     pub errors: Vec<StatementError>,
-    /// The writes are there, but not on a majority of the servers yet: code and words.
-    pub no_majority: Option<(i32, String)>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -31,6 +29,8 @@ pub(super) enum Meaning {
     Refused(String),
     /// Something is wrong that has nothing to do with the document.
     Trouble(FaultKind, i32, String),
+    /// It may be the document, or the server: nobody knows all the codes that there are.
+    Unclear(i32, String),
 }
 
 /// Reads a reply. An entry that can't be read is an error, for nothing of a batch may be lost.
@@ -45,16 +45,15 @@ pub(super) fn read(reply: &Document) -> Result<Reply, &'static str> {
             .ok_or("an entry of `writeErrors` can't be read")?,
         Some(_) => return Err("`writeErrors` is not a list"),
     };
-    let no_majority = reply.get_document("writeConcernError").ok().map(|error| {
-        let code = code_of(error);
-        let name = error.get_str("codeName").unwrap_or_default();
-        (code, spoken(code, name, "the write is not on a majority of the servers yet"))
-    });
-    Ok(Reply {
-        found,
-        errors,
-        no_majority,
-    })
+    Ok(Reply { found, errors })
+}
+
+/// That what a command did is not on a majority of the servers: code and words.
+pub(super) fn no_majority(reply: &Document) -> Option<(i32, String)> {
+    let error = reply.get_document("writeConcernError").ok()?;
+    let code = code_of(error);
+    let name = error.get_str("codeName").unwrap_or_default();
+    Some((code, spoken(code, name, "the write is not on a majority of the servers yet")))
 }
 
 /// Is this code of a whole command about one of its documents?
@@ -71,24 +70,35 @@ fn statement_error(error: &Document) -> Option<StatementError> {
     let words = || spoken(code, error.get_str("codeName").unwrap_or_default(), message);
     let meaning = match kind_of_code(code) {
         FaultKind::Duplicate if is_of_id(error, message) => Meaning::Taken,
+        FaultKind::Duplicate => Meaning::Refused(words()),
         FaultKind::Passing => Meaning::Again(code, words()),
         kind @ (FaultKind::Denied | FaultKind::SignIn | FaultKind::NamespaceNotFound | FaultKind::Unknown) => {
             Meaning::Trouble(kind, code, words())
         }
         kind if is_of_the_server(code) => Meaning::Trouble(kind, code, words()),
         _ if code == VALIDATION => Meaning::Refused(unsatisfied(error).unwrap_or_else(words)),
-        _ => Meaning::Refused(words()),
+        _ if is_of_a_document(code) || STATEMENT_CODES.contains(&code) => Meaning::Refused(words()),
+        _ => Meaning::Unclear(code, words()),
     };
     Some(StatementError { statement, meaning })
 }
+
+/// Of a statement these are about its document; of a command they would not be. BadValue, FailedToParse, TypeMismatch, InvalidLength, PathNotViable,
+/// ConflictingUpdateOperators, NotSingleValueField, InvalidDBRef, EmptyFieldName, ImmutableField, CannotIndexParallelArrays, CannotBuildIndexKeys,
+/// NonConformantBSON; then, without names of their own, what an index of places (2d, 2dsphere), of words or of hashes can't take.
+#[rustfmt::skip]
+const STATEMENT_CODES: &[i32] = &[
+    2, 9, 14, 16, 28, 40, 54, 55, 56, 66, 171, 201, 378,
+    13022, 13023, 13024, 13025, 13026, 13027, 13068, 13650, 13651, 13654, 16244, 16459, 16675, 16732, 16733, 16755, 16766, 16804, 17261, 17262,
+];
 
 /// DocumentValidationFailure.
 const VALIDATION: i32 = 121;
 
 /// No document is to blame for these: InternalError, UnknownError, IllegalOperation, InvalidNamespace, OperationFailed, CommandFailed,
-/// CommandNotSupportedOnView, OutOfDiskSpace.
+/// CommandNotSupportedOnView, AtlasError (of a quota), OutOfDiskSpace.
 fn is_of_the_server(code: i32) -> bool {
-    matches!(code, 1 | 8 | 20 | 73 | 96 | 125 | 166 | 14031)
+    matches!(code, 1 | 8 | 20 | 73 | 96 | 125 | 166 | 8000 | 14031)
 }
 
 fn is_of_id(error: &Document, message: &str) -> bool {

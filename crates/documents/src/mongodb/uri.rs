@@ -7,9 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mongodb::error::ErrorKind;
 use mongodb::options::{
-    AuthMechanism, ClientOptions, ConnectionString, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, Tls, WriteConcern,
+    AuthMechanism, ClientOptions, ConnectionString, HostInfo, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, Tls,
+    WriteConcern,
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
 
 use super::client::Place;
 use super::error::{Fault, FaultKind};
@@ -49,20 +51,70 @@ impl Uri for Fixed {
     }
 }
 
+/// Where a URI leads to: what may be shown of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// Each with its port, in lower case; with `mongodb+srv` the one name that DNS knows them by.
+    pub hosts: Vec<String>,
+    pub database: String,
+}
+
+impl Whereabouts {
+    /// Reads a URI. Nobody is asked: that it can be read does not say that there is a server.
+    ///
+    /// # Errors
+    /// When it is no URI of MongoDB. The text names what is wrong, and holds nothing of the URI.
+    pub fn of(uri: &SecretString) -> Result<Whereabouts, UriError> {
+        let uri = uri.expose_secret().trim();
+        let parts = Parts::of(uri).map_err(UriError::Unusable)?;
+        let parsed = ConnectionString::parse(uri).map_err(|_| UriError::Unusable(parts.problem()))?;
+        let hosts = match &parsed.host_info {
+            HostInfo::HostIdentifiers(hosts) => hosts.iter().map(host_of).collect(),
+            _ => vec![parts.hosts.to_ascii_lowercase()],
+        };
+        Ok(Whereabouts {
+            hosts,
+            database: database(&parsed),
+        })
+    }
+}
+
+fn host_of(host: &ServerAddress) -> String {
+    match host {
+        // The driver leaves out the brackets.
+        ServerAddress::Tcp { host: address, port } if address.contains(':') && !address.starts_with('[') => {
+            format!("[{address}]:{}", port.unwrap_or(PORT))
+        }
+        ServerAddress::Tcp { .. } => host.to_string().to_ascii_lowercase(),
+        // A socket's path has both cases.
+        _ => host.to_string(),
+    }
+}
+
+fn database(parsed: &ConnectionString) -> String {
+    parsed.default_database.clone().unwrap_or_else(|| DATABASE.to_owned())
+}
+
 /// What a URI comes to.
 pub(super) struct Settings {
     pub options: ClientOptions,
     pub place: Place,
     /// Parts of the URI that no text may hold.
     pub secrets: Vec<SecretString>,
+    /// The user, as written and as meant: no secret, but the server says it to those whom it does not let in.
+    pub users: Vec<SecretString>,
 }
 
 /// The database when the URI names none.
 const DATABASE: &str = "tidemill";
+/// The port when a host names none.
+const PORT: u16 = 27017;
 const APP_NAME: &str = "tidemill";
 /// Connections of a process: a function's work is one batch after another.
 const POOL_MAX: u32 = 4;
 const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long DNS is asked for the servers of `mongodb+srv`.
+const DNS_MAX: Duration = Duration::from_secs(15);
 /// How long a server is looked for. A new primary is there within some 5 s; what takes longer is the queue's to try again.
 const SELECTION_MAX: Duration = Duration::from_secs(15);
 /// Shorter than load balancers and firewalls keep a silent connection.
@@ -79,13 +131,15 @@ pub(super) async fn settings(uri: &SecretString) -> Result<Settings, Fault> {
     let parsed = ConnectionString::parse(uri).map_err(|_| refused(parts.problem()))?;
     let mut place = Place {
         server: parts.hosts.to_owned(),
-        database: parsed.default_database.clone().unwrap_or_else(|| DATABASE.to_owned()),
+        database: database(&parsed),
     };
-    let mut options = ClientOptions::parse(parsed).await.map_err(|error| match error.kind.as_ref() {
-        ErrorKind::DnsResolve { .. } | ErrorKind::Io(_) => {
-            let text = "DNS has no `SRV` record of its servers, or does not answer";
-            Fault::new(FaultKind::Unreachable, text, place.clone())
-        }
+    let no_hosts = || {
+        let text = "DNS has no `SRV` record of its servers, or does not answer";
+        Fault::new(FaultKind::Unreachable, text, place.clone())
+    };
+    let options = timeout(DNS_MAX, ClientOptions::parse(parsed)).await.map_err(|_| no_hosts())?;
+    let mut options = options.map_err(|error| match error.kind.as_ref() {
+        ErrorKind::DnsResolve { .. } | ErrorKind::Io(_) => no_hosts(),
         _ => refused(parts.problem()),
     })?;
     place.server = parts.named_hosts(&options.hosts);
@@ -95,6 +149,7 @@ pub(super) async fn settings(uri: &SecretString) -> Result<Settings, Fault> {
         options,
         place,
         secrets: parts.secrets(),
+        users: hidden(&[parts.user]),
     })
 }
 
@@ -112,6 +167,8 @@ fn fill_in(options: &mut ClientOptions) {
     options.min_pool_size = None;
     options.retry_reads = Some(true);
     options.retry_writes = Some(true);
+    // Under overload we wait ourselves: the two together would ask three times as often.
+    options.max_adaptive_retries = Some(0);
     options.read_concern = Some(ReadConcern::majority());
     let mut majority = WriteConcern::majority();
     majority.w_timeout = Some(MAJORITY_MAX);
@@ -259,26 +316,29 @@ impl<'u> Parts<'u> {
         if self.scheme == SRV {
             return self.hosts.to_owned();
         }
-        hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        hosts.iter().map(host_of).collect::<Vec<_>>().join(", ")
     }
 
     fn secrets(&self) -> Vec<SecretString> {
-        // A shorter one would be found in any text.
-        const LEAST: usize = 3;
-        let written = [
-            self.user,
+        hidden(&[
             self.password,
             self.option("authMechanismProperties"),
             self.option("tlsCertificateKeyFilePassword"),
-        ];
-        let written: Vec<&str> = written.into_iter().flatten().collect();
-        let decoded = written.iter().filter_map(|text| decode(text));
-        let mut secrets: Vec<String> = decoded.chain(written.iter().map(|text| (*text).to_owned())).collect();
-        // A longer one may hold a shorter one.
-        secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.retain(|secret| secret.len() >= LEAST);
-        secrets.into_iter().map(SecretString::from).collect()
+        ])
     }
+}
+
+/// What is to be hidden in texts, as written and as meant.
+fn hidden(written: &[Option<&str>]) -> Vec<SecretString> {
+    // A shorter one would be found in any text.
+    const LEAST: usize = 3;
+    let written: Vec<&str> = written.iter().copied().flatten().collect();
+    let decoded = written.iter().filter_map(|text| decode(text));
+    let mut hidden: Vec<String> = decoded.chain(written.iter().map(|text| (*text).to_owned())).collect();
+    // A longer one may hold a shorter one.
+    hidden.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
+    hidden.retain(|text| text.len() >= LEAST);
+    hidden.into_iter().map(SecretString::from).collect()
 }
 
 const SRV: &str = "mongodb+srv://";

@@ -1,5 +1,7 @@
 //! Writing a batch: read what is there, agree on a plan, write only what is still as it was read; then look at what did not go so, until nothing is left.
 
+use std::time::Duration;
+
 use bson::RawDocumentBuf;
 
 use super::MongoDocuments;
@@ -7,7 +9,7 @@ use super::attempt::{Attempt, Plan, id_of, rank_of};
 use super::command::{self, COMMAND_BYTES_MAX, Replacement, cut};
 use super::cursor::batches;
 use super::error::{Fault, FaultKind};
-use super::patience::Patience;
+use super::patience::{Patience, pause};
 use super::receipts::{self, Known, Receipt};
 use super::replace::{self, Place};
 use super::reply::{self, Meaning, is_of_a_document};
@@ -79,7 +81,7 @@ enum Agreed {
     Answered(WriteOutcome),
 }
 
-impl<'d> Writing<'_, '_, 'd> {
+impl<'p, 'd> Writing<'_, 'p, 'd> {
     /// Brings the batch as far as may be, up to its end. Safe to break off anywhere, and to begin again.
     async fn round(&mut self) -> Result<Round, Fault> {
         match replace::place(self.store, self.target).await? {
@@ -115,16 +117,41 @@ impl<'d> Writing<'_, '_, 'd> {
     /// Reads the stamps of the open candidates.
     async fn look(&mut self) -> Result<(), Fault> {
         self.attempt.begin();
-        let ids: Vec<_> = self.attempt.open().into_iter().filter_map(|at| self.id(at)).collect();
+        let open = self.attempt.open();
+        self.read(&open, "majority", |attempt, stored| attempt.saw(stored)).await?;
+        let mut unseen = self.attempt.unseen();
+        if unseen.is_empty() {
+            return Ok(());
+        }
+        // They may be there, and not on a majority of the servers yet.
+        let keys = unseen.clone();
+        let found = self.read(&keys, "local", |attempt, stored| {
+            let found = attempt.whose(stored)?;
+            unseen.retain(|at| Some(*at) != found);
+            Ok(())
+        });
+        found.await?;
+        for at in unseen {
+            self.attempt.refuse(at, UNSEEN.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Reads the stamps that are stored under the keys of some candidates.
+    async fn read(
+        &mut self,
+        entries: &[usize],
+        concern: &str,
+        mut take: impl FnMut(&mut Attempt<'p, 'd>, &[u8]) -> Result<(), &'static str>,
+    ) -> Result<(), Fault> {
+        let ids: Vec<_> = entries.iter().filter_map(|at| self.id(*at)).collect();
         for range in cut(ids.iter().map(|id| id.value.len() + 16)) {
             let ids = ids.get(range).unwrap_or_default().iter().copied();
-            let command = command::find_stamps(&self.place, ids).map_err(unreadable)?;
+            let command = command::find_stamps(&self.place, ids, concern).map_err(unreadable)?;
             let mut cursor = batches(self.store, command).await?;
             while let Some(found) = cursor.next(self.store).await? {
                 for document in found.documents()? {
-                    self.attempt
-                        .saw(document?.as_bytes())
-                        .map_err(|problem| Fault::damaged(problem.to_owned()))?;
+                    take(&mut self.attempt, document?.as_bytes()).map_err(|problem| Fault::damaged(problem.to_owned()))?;
                 }
             }
         }
@@ -242,16 +269,28 @@ impl<'d> Writing<'_, '_, 'd> {
 
     /// Sends some candidates in one command, and reads what became of each. If the server takes none because of one, they are sent in halves.
     async fn send(&mut self, entries: &[usize], kind: Kind) -> Result<(), Fault> {
-        let mut parts = vec![entries];
-        while let Some(entries) = parts.pop() {
+        // And how often a candidate was refused alone, for a reason that may be the server's.
+        let mut parts = vec![(entries, 0)];
+        while let Some((entries, refused)) = parts.pop() {
             let command = self.command(entries, kind)?;
             match self.store.link.command(command).await {
-                Ok(reply) => self.take(entries, &reply).await?,
+                Ok(reply) => {
+                    for (at, words) in self.take(entries, &reply).await? {
+                        match entries {
+                            [_] if refused > 0 => self.attempt.refuse(at, words),
+                            [_] => {
+                                pause(UNCLEAR_PAUSE).await;
+                                parts.push((entries, refused + 1));
+                            }
+                            _ => parts.extend(entries.chunks(1).filter(|one| *one == [at]).map(|one| (one, 0))),
+                        }
+                    }
+                }
                 Err(fault) if fault.code.is_some_and(is_of_a_document) => match entries {
                     [at] => self.attempt.refuse(*at, fault.text),
                     _ => {
                         let (front, back) = entries.split_at(entries.len() / 2);
-                        parts.extend([back, front]);
+                        parts.extend([(back, 0), (front, 0)]);
                     }
                 },
                 Err(fault) => {
@@ -271,16 +310,12 @@ impl<'d> Writing<'_, '_, 'd> {
         command.map_err(unreadable)
     }
 
-    /// Reads what became of the candidates of a command.
-    async fn take(&mut self, entries: &[usize], reply: &bson::Document) -> Result<(), Fault> {
+    /// Reads what became of the candidates of a command; answers with those that failed for a reason that may be theirs or the server's, and its words.
+    async fn take(&mut self, entries: &[usize], reply: &bson::Document) -> Result<Vec<(usize, String)>, Fault> {
         let reply = reply::read(reply).map_err(|problem| Fault::damaged(problem.to_owned()))?;
-        if let Some((code, words)) = reply.no_majority {
-            // It may be undone yet: read, and judge again.
-            self.attempt.doubt(entries);
-            return Err(self.store.fault(FaultKind::Passing, code, words).await);
-        }
         let mut failed = vec![false; entries.len()];
         let mut trouble = None;
+        let mut unclear = Vec::new();
         let errors = reply.errors.len();
         for error in reply.errors {
             let (Some(at), Some(failed)) = (entries.get(error.statement), failed.get_mut(error.statement)) else {
@@ -288,10 +323,13 @@ impl<'d> Writing<'_, '_, 'd> {
             };
             *failed = true;
             match error.meaning {
-                Meaning::Taken => {}
+                Meaning::Taken => self.attempt.taken(*at),
                 Meaning::Refused(words) => self.attempt.refuse(*at, words),
                 Meaning::Again(code, words) => trouble = trouble.or(Some((FaultKind::Passing, code, words))),
                 Meaning::Trouble(kind, code, words) => trouble = Some((kind, code, words)),
+                // That so many documents are at fault is not likely.
+                Meaning::Unclear(code, words) if unclear.len() == UNCLEAR_MAX => trouble = Some((FaultKind::Other, code, words)),
+                Meaning::Unclear(_, words) => unclear.push((*at, words)),
             }
         }
         let found = usize::try_from(reply.found).unwrap_or(usize::MAX);
@@ -308,7 +346,7 @@ impl<'d> Writing<'_, '_, 'd> {
         }
         match trouble {
             Some((kind, code, words)) => Err(self.store.fault(kind, code, words).await),
-            None => Ok(()),
+            None => Ok(unclear),
         }
     }
 
@@ -356,13 +394,7 @@ impl<'d> Writing<'_, '_, 'd> {
             let statements = statements.get(range).unwrap_or_default().iter().copied();
             let command = command::delete(self.target.collection.as_str(), statements).map_err(unreadable)?;
             let reply = self.store.link.command(command).await?;
-            let reply = reply::read(&reply).map_err(|problem| Fault::damaged(problem.to_owned()))?;
-            if let Some((code, words)) = reply.no_majority {
-                return Err(self.store.fault(FaultKind::Passing, code, words).await);
-            }
-            if !reply.errors.is_empty() {
-                return Err(Fault::damaged("documents of an older version could not be deleted".to_owned()));
-            }
+            receipts::all_deleted(self.store, &reply).await?;
         }
         Ok(())
     }
@@ -393,7 +425,14 @@ enum Kind {
     Update,
 }
 
+/// The most documents of a command that are tried by themselves, for a reason that may be theirs or the server's.
+const UNCLEAR_MAX: usize = 16;
+/// How long the server is given, should the trouble be its own.
+const UNCLEAR_PAUSE: Duration = Duration::from_millis(500);
+
 const TOO_LONG: &str = "the document and its `_id` are too long together for a command that puts it in the place of the one that is there";
+
+const UNSEEN: &str = "the server says that there is a document with this `_id` and shows none: see whether the collection, or an index of it, has a collation, for which the `_id` equals another";
 
 fn unreadable(fault: Unreadable) -> Fault {
     Fault::damaged(fault.to_string())

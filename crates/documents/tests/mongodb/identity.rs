@@ -8,6 +8,7 @@ use bson::doc;
 use documents::mongodb::{MongoDocuments, Uri, UriError};
 use documents::{Contract, Documents, DocumentsError, Target};
 use secrecy::SecretString;
+use serde_json::{Value, json};
 use servers::mongodb::{Options, Server};
 
 use super::support::{DATABASE, READER, WRITER, call, failure, guarded, name, open, with};
@@ -166,6 +167,30 @@ async fn new_credentials_are_used_without_a_restart() {
     assert_eq!(stuck.asked.load(Ordering::SeqCst), 2);
     assert!(matches!(call(&store).await, Err(DocumentsError::SignIn { .. })));
     assert_eq!(stuck.asked.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_fails_in_the_middle_of_signing_in_has_refused_nobody() {
+    let server = guarded();
+    let sign_in = |code: i32, mode: Value| {
+        let app = format!("fails-with-{code}");
+        let data = json!({"failCommands": ["saslStart", "saslContinue"], "errorCode": code, "appName": app});
+        server.fail_point(mode, data);
+        let uri = server.uri_as(WRITER.0, WRITER.1, DATABASE);
+        with(
+            &uri,
+            &format!("appName={app}&heartbeatFrequencyMS=500&serverSelectionTimeoutMS=3000"),
+        )
+    };
+    // A user who was just made is not known everywhere at once.
+    let late = sign_in(18, json!({"times": 1}));
+    assert_eq!(call(&open(&late)).await.unwrap(), None);
+    // It is going down.
+    let going = sign_in(91, json!("alwaysOn"));
+    let error = failure(&going).await;
+    assert!(error.passes(), "{error:?}");
+    server.fail_point_off();
+    assert_eq!(call(&open(&going)).await.unwrap(), None);
 }
 
 struct Missing(fn() -> UriError);

@@ -46,6 +46,12 @@ fn failures() -> [(&'static str, Value); 3] {
     ]
 }
 
+/// The command is carried out, and may be undone yet.
+fn no_majority(command: &str) -> Value {
+    let error = json!({"code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting for replication timed out"});
+    json!({"failCommands": [command], "appName": "tidemill", "writeConcernError": error})
+}
+
 /// Its fail points are the whole server's.
 fn server() -> Server {
     Server::start(Options::default())
@@ -96,5 +102,22 @@ async fn a_command_that_fails_on_is_said_to_pass_and_can_be_made_good() {
             "{command}"
         );
         assert_eq!(store.plan(&contract("a"), Tightness::Tight).await.unwrap(), [], "{command}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_on_a_majority_is_not_done() {
+    let server = server();
+    for command in ["create", "createIndexes", "collMod", "update"] {
+        let database = server.fresh_database();
+        let store = open(&database.uri());
+        if command == "collMod" {
+            store.declare(&target(), &contract("b")).await.unwrap();
+        }
+        server.fail_point(json!("alwaysOn"), no_majority(command));
+        let error = store.declare(&target(), &contract("a")).await.unwrap_err();
+        assert!(error.passes(), "{command}: {error:?}");
+        server.fail_point_off();
+        store.declare(&target(), &contract("a")).await.unwrap();
     }
 }

@@ -9,9 +9,12 @@
 
 mod certificates;
 mod declare;
+mod declare_indexes;
+mod declare_turns;
 mod examine;
 mod hygiene;
 mod identity;
 mod interruptions;
 mod read;
 mod support;
+mod unclear;

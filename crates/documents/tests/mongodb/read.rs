@@ -1,9 +1,9 @@
 //! Reading documents that another client wrote.
 
 use bson::{RawBson, RawBsonRef};
-use documents::Documents;
+use documents::{Documents, DocumentsError};
 use serde_json::{Value, json};
-use servers::mongodb::shared;
+use servers::mongodb::{Options, Server, shared};
 
 use super::support::{name, open};
 
@@ -72,4 +72,22 @@ async fn tombstones_and_our_own_collections_are_out_of_sight() {
     let first = RawBsonRef::Int32(1);
     assert_eq!(store.get(&name("things"), first, false).await.unwrap(), None);
     assert!(store.get(&name("things"), first, true).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn that_there_are_too_many_to_be_counted_is_said() {
+    // Its fail points are the whole server's.
+    let server = Server::start(Options::default());
+    let database = server.fresh_database();
+    database.command(json!({"insert": "things", "documents": [{"_id": 1}]}));
+    server.fail_point(
+        json!("alwaysOn"),
+        json!({"failCommands": ["aggregate"], "errorCode": 50, "appName": "tidemill"}),
+    );
+    let error = open(&database.uri()).count(&name("things")).await.unwrap_err();
+    assert!(
+        matches!(&error, DocumentsError::Refused { said, .. } if said.contains("estimatedDocumentCount")),
+        "{error:?}"
+    );
+    assert!(!error.passes());
 }

@@ -153,6 +153,10 @@ impl Ledger for SqliteLedger {
         self.write("claim a collection", |tx| work::claim_collection(tx, claim))
     }
 
+    async fn claimed(&self, collection: &Name) -> Result<Option<CollectionClaim>, LedgerError> {
+        self.read("look up the claim on a collection", |db| work::claimed(db, collection))
+    }
+
     async fn take_lease(
         &self,
         resource: &ResourceId,

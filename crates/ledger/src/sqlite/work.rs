@@ -27,8 +27,7 @@ pub(super) fn newest_definition(db: &Connection, pipeline: &Name) -> Result<Opti
 }
 
 pub(super) fn claim_collection(tx: &Transaction<'_>, claim: &CollectionClaim) -> Result<CollectionClaim, Fault> {
-    let sql = "SELECT pipeline, resource, key FROM collections WHERE collection = ?";
-    if let Some(first) = one(tx, sql, [claim.collection.as_str()], |row| rows::claim(row, &claim.collection))? {
+    if let Some(first) = claimed(tx, &claim.collection)? {
         return Ok(first);
     }
     tx.prepare_cached("INSERT INTO collections (collection, pipeline, resource, key) VALUES (?, ?, ?, ?)")?
@@ -39,6 +38,11 @@ pub(super) fn claim_collection(tx: &Transaction<'_>, claim: &CollectionClaim) ->
             &claim.key,
         ])?;
     Ok(claim.clone())
+}
+
+pub(super) fn claimed(db: &Connection, collection: &Name) -> Result<Option<CollectionClaim>, Fault> {
+    let sql = "SELECT pipeline, resource, key FROM collections WHERE collection = ?";
+    one(db, sql, [collection.as_str()], |row| rows::claim(row, collection))
 }
 
 pub(super) fn take_lease(

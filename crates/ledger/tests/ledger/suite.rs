@@ -47,7 +47,9 @@ async fn the_newest_definition_keeps_its_generation_and_an_older_one_gets_a_new_
 async fn the_first_claim_on_a_collection_is_kept() {
     on_each(|ledger| async move {
         let first = claim(&events(), "primary_key [id (text)]");
+        assert_eq!(ledger.claimed(&first.collection).await.unwrap(), None);
         assert_eq!(ledger.claim_collection(&first).await.unwrap(), first);
+        assert_eq!(ledger.claimed(&first.collection).await.unwrap().as_ref(), Some(&first));
         for later in [
             first.clone(),
             claim(&events(), "primary_key [id (text)], version at (time)"),

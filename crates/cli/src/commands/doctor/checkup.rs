@@ -1,5 +1,6 @@
 //! What the doctor found, and what of it is wrong. Pure.
 
+use crate::output::numbers::counted;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -50,12 +51,21 @@ pub(super) struct LeaseFound {
 #[derive(Debug, Serialize)]
 pub(super) struct UnfinishedFound {
     pub pipeline: String,
+    /// The pipeline as it is typed.
+    #[serde(skip)]
+    pub typed: String,
     pub objects: u64,
+    /// Who is at it now, if anybody is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct ElsewhereFound {
     pub pipeline: String,
+    /// The pipeline as it is typed.
+    #[serde(skip)]
+    pub typed: String,
     pub resource: String,
     pub places: Vec<String>,
 }
@@ -76,6 +86,8 @@ pub(super) enum StoreFound {
         error: String,
         /// The setting is wrong, rather than the server.
         wrong_setting: bool,
+        #[serde(skip)]
+        next: Option<String>,
     },
 }
 
@@ -106,13 +118,25 @@ pub(super) struct CollectionFound {
     pub collection: String,
     pub owner: String,
     pub pipeline: String,
+    /// The pipeline as it is typed.
+    #[serde(skip)]
+    pub typed: String,
     /// How many documents readers see; `None` when there is no such collection.
     pub documents: Option<u64>,
     /// What must be done so that it is as declared. `None` in a store without validators and indexes.
     pub differs: Option<Vec<String>>,
+    /// A run does something about that.
+    #[serde(skip)]
+    pub mends: bool,
+    /// What else is wrong with it.
+    #[serde(skip)]
+    pub also: Vec<Wrong>,
     /// Why it could not be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What to do about that.
+    #[serde(skip)]
+    pub next: Option<String>,
 }
 
 /// Something that is wrong, and what to do.
@@ -127,20 +151,81 @@ impl Checkup {
     /// All that is wrong. `command`: words of this program, on the same home.
     pub fn wrong(&self, command: impl Fn(&str) -> String) -> Vec<Wrong> {
         let mut wrong = self.files.clone();
+        if let Some(kept) = &self.home.kept {
+            wrong.extend(kept.wrong(&command));
+        }
         match &self.documents {
             StoreFound::Embedded { .. } => {}
-            StoreFound::Unusable { error, .. } => wrong.push(Wrong {
+            StoreFound::Unusable { error, next, .. } => wrong.push(Wrong {
                 what: error.clone(),
-                next: None,
+                next: next.clone(),
             }),
             StoreFound::Mongodb(server) => wrong.extend(server.wrong()),
         }
-        wrong.extend(self.collections.iter().filter_map(|collection| collection.wrong(&command)));
+        for collection in &self.collections {
+            wrong.extend(collection.wrong(&command));
+            wrong.extend(collection.also.iter().cloned());
+        }
         wrong
     }
 }
 
+impl Kept {
+    fn wrong(&self, command: impl Fn(&str) -> String) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        for unfinished in self.unfinished.iter().filter(|unfinished| unfinished.holder.is_none()) {
+            wrong.push(Wrong {
+                what: format!(
+                    "{} of `{}` {} to be cleaned or loaded yet",
+                    counted(unfinished.objects, "object"),
+                    unfinished.pipeline,
+                    if unfinished.objects == 1 { "is" } else { "are" }
+                ),
+                next: Some(command(&format!("run {}", unfinished.typed))),
+            });
+        }
+        for elsewhere in &self.elsewhere {
+            wrong.push(Wrong {
+                what: format!(
+                    "documents of earlier runs of {}/{} are in {}, and not where they go now",
+                    elsewhere.pipeline,
+                    elsewhere.resource,
+                    elsewhere.places.join("; in ")
+                ),
+                next: Some(command(&format!("replay {}", elsewhere.typed))),
+            });
+        }
+        wrong
+    }
+}
+
+/// Roles of MongoDB's own that let their user do no more than read.
+#[cfg(any(feature = "mongodb", test))]
+const READING: [&str; 2] = ["read", "readAnyDatabase"];
+/// What such a user may do.
+#[cfg(any(feature = "mongodb", test))]
+const READER_MAY: [&str; 3] = ["find", "listCollections", "listIndexes"];
+/// Roles of MongoDB's own that hold for the database alone that they are given on.
+#[cfg(any(feature = "mongodb", test))]
+const OF_A_DATABASE: [&str; 5] = ["read", "readWrite", "dbAdmin", "dbOwner", "userAdmin"];
+
 impl Server {
+    /// Where the server does not tell what is granted: who has no role but those that read may do no more.
+    #[cfg(any(feature = "mongodb", test))]
+    pub fn judge_by_roles(&mut self) {
+        let counts = |role: &str, on: &str| on == self.database || (on == "admin" && !OF_A_DATABASE.contains(&role));
+        let roles = self.roles.iter().filter_map(|role| role.rsplit_once('@'));
+        let reads = |(role, _): (&str, &str)| READING.contains(&role);
+        if self.users.is_empty() || self.roles.is_empty() || !roles.filter(|(role, on)| counts(role, on)).all(reads) {
+            return;
+        }
+        for permission in &mut self.permissions {
+            if !READER_MAY.contains(&permission.action) {
+                permission.granted.get_or_insert(false);
+            }
+        }
+    }
+
     /// The actions that are needed and not granted.
     pub fn may_not(&self) -> Vec<&'static str> {
         let denied = self.permissions.iter().filter(|permission| permission.granted == Some(false));
@@ -195,7 +280,7 @@ impl CollectionFound {
         if let Some(error) = &self.error {
             return Some(Wrong {
                 what: error.clone(),
-                next: None,
+                next: self.next.clone(),
             });
         }
         // One that is not there yet is made by the first run.
@@ -203,7 +288,7 @@ impl CollectionFound {
             .differs
             .as_ref()
             .filter(|differs| !differs.is_empty() && self.documents.is_some())?;
-        let run = command(&format!("run {}", self.pipeline));
+        let run = || format!("a run does what it can of that: {}", command(&format!("run {}", self.typed)));
         Some(Wrong {
             what: format!(
                 "the collection `{}` is not as {} declares it ({} to do)",
@@ -211,7 +296,7 @@ impl CollectionFound {
                 self.owner,
                 differs.len()
             ),
-            next: Some(format!("a run does what it can of that: {run}")),
+            next: self.mends.then(run),
         })
     }
 }

@@ -7,13 +7,16 @@ use crate::{
     Failure,
     arguments::Doctor,
     commands::HomeAt,
-    failure::chain,
-    local::{Destination, Found, Home, HomeError, PipelineError, Place, clock::SystemClock, destination::EMBEDDED_FILE, holder, pipelines},
+    failure::{chain, of_store},
+    local::{
+        Destination, Found, Home, HomeError, PipelineError, Place, clock::SystemClock, destination::EMBEDDED_FILE, holder, lock, pipelines,
+        runner,
+    },
     output::numbers::iso,
 };
-use documents::Contract;
-use ledger::{Clock as _, ResourceId, RunFilter};
-use pipeline::Resource;
+use documents::{Contract, DocumentsError};
+use ledger::{Clock as _, CollectionClaim, ResourceId, RunFilter};
+use pipeline::{Resource, WriteDisposition};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -22,17 +25,25 @@ use std::{
 pub(super) async fn checkup(typed: &Doctor, at: &HomeAt, folder: &Path) -> Result<Checkup, Failure> {
     let destination = at.destination()?;
     let home = match Home::open_with(&at.folder, &destination) {
-        Ok(home) => Some(home),
+        Ok(home) => {
+            at.remember(home.documents.clone());
+            Some(home)
+        }
         Err(HomeError::Nothing(_)) => None,
         Err(error) => return Err(super::super::no_home(error)),
     };
     let (found, files) = pipelines_of(typed, at, folder)?;
-    let declared: Vec<Declared> = found.iter().flat_map(Declared::of).collect();
+    let declared: Vec<Declared> = found.iter().flat_map(|(typed, found)| Declared::of(typed, found)).collect();
     let kept = match &home {
         Some(home) => Some(kept(home, &declared).await?),
         None => None,
     };
-    let (documents, collections) = store(&destination, at, home.as_ref(), &declared).await;
+    let (documents, mut collections) = store(&destination, at, home.as_ref(), &declared).await;
+    if let Some(home) = &home {
+        for (declared, found) in declared.iter().zip(&mut collections) {
+            found.also = declared.beside(home, at).await?;
+        }
+    }
     Ok(Checkup {
         home: HomeFound {
             folder: at.folder.clone(),
@@ -48,10 +59,15 @@ pub(super) async fn checkup(typed: &Doctor, at: &HomeAt, folder: &Path) -> Resul
 struct Declared {
     id: ResourceId,
     contract: Contract,
+    claim: CollectionClaim,
+    /// Each run brings all there is.
+    replaces: bool,
+    /// The pipeline as it is typed.
+    typed: String,
 }
 
 impl Declared {
-    fn of(found: &Found) -> Vec<Declared> {
+    fn of(typed: &str, found: &Found) -> Vec<Declared> {
         let pipeline = &found.checked.pipeline;
         let declared = |resource: &Resource| {
             let id = ResourceId {
@@ -59,25 +75,60 @@ impl Declared {
                 resource: resource.name.clone(),
             };
             let contract = Contract::of(resource, &id.to_string());
-            Declared { id, contract }
+            Declared {
+                id,
+                contract,
+                claim: CollectionClaim::of(pipeline, resource),
+                replaces: resource.load.write_disposition == WriteDisposition::Replace,
+                typed: super::super::shell_word(typed).into_owned(),
+            }
         };
         pipeline.resources.iter().map(declared).collect()
     }
 
-    fn found(&self, documents: Option<u64>, differs: Option<Vec<String>>, error: Option<String>) -> CollectionFound {
+    /// What is wrong with it that a look at the collection does not show.
+    async fn beside(&self, home: &Home, at: &HomeAt) -> Result<Vec<Wrong>, Failure> {
+        let mut wrong = Vec::new();
+        let kept = home.ledger.claimed(&self.claim.collection).await?;
+        if let Some(odds) = kept.and_then(|kept| runner::at_odds(self.claim.clone(), kept)) {
+            let (what, next) = super::super::run::failure(odds, &self.typed, at).told();
+            wrong.push(Wrong { what, next });
+        }
+        // While a run is at it, that is to be expected.
+        if self.replaces
+            && lock::held(&home.folder, &self.id.pipeline).is_none()
+            && let Some(what) = super::super::runs::not_shown(home, &self.id).await?
+        {
+            let next = Some(at.command(&format!("run {}", self.typed)));
+            wrong.push(Wrong { what, next });
+        }
+        Ok(wrong)
+    }
+
+    fn found(&self, documents: Option<u64>, differs: Option<Vec<String>>, error: Option<&DocumentsError>) -> CollectionFound {
         CollectionFound {
             collection: self.contract.collection.to_string(),
             owner: self.contract.owner.clone(),
             pipeline: self.id.pipeline.to_string(),
+            typed: self.typed.clone(),
             documents,
             differs,
-            error,
+            mends: true,
+            also: Vec::new(),
+            error: error.map(|error| chain(error)),
+            next: error
+                .and_then(|error| of_store(error))
+                .and_then(|(_, next)| next)
+                .map(str::to_owned),
         }
     }
 }
 
+/// Pipelines as they are typed, and files that can't be looked at.
+type Looked = (Vec<(String, Found)>, Vec<Wrong>);
+
 /// The pipelines that were named, or all; and the files that can't be looked at.
-fn pipelines_of(typed: &Doctor, at: &HomeAt, folder: &Path) -> Result<(Vec<Found>, Vec<Wrong>), Failure> {
+fn pipelines_of(typed: &Doctor, at: &HomeAt, folder: &Path) -> Result<Looked, Failure> {
     let names = match typed.pipelines.as_slice() {
         [] => pipelines::names(folder),
         named => named.to_vec(),
@@ -85,7 +136,7 @@ fn pipelines_of(typed: &Doctor, at: &HomeAt, folder: &Path) -> Result<(Vec<Found
     let (mut found, mut files) = (Vec::new(), Vec::new());
     for name in names {
         match pipelines::find(&name, folder) {
-            Ok(pipeline) => found.push(pipeline),
+            Ok(pipeline) => found.push((name, pipeline)),
             Err(error @ PipelineError::Unknown { .. }) => {
                 let next = error.next();
                 let failure = Failure::wrong(error);
@@ -121,7 +172,7 @@ async fn kept(home: &Home, declared: &[Declared]) -> Result<Kept, Failure> {
         elsewhere: Vec::new(),
     };
     let mut looked_at = None;
-    for Declared { id, .. } in declared {
+    for Declared { id, typed, replaces, .. } in declared {
         if let Some(held) = home.ledger.held(id).await? {
             kept.leases.push(LeaseFound {
                 resource: id.to_string(),
@@ -132,8 +183,9 @@ async fn kept(home: &Home, declared: &[Declared]) -> Result<Kept, Failure> {
         }
         let mut places = home.places.of(id)?;
         places.retain(|place| !place.is(&home.place));
-        if !places.is_empty() {
+        if !places.is_empty() && !replaces {
             kept.elsewhere.push(ElsewhereFound {
+                typed: typed.clone(),
                 pipeline: id.pipeline.to_string(),
                 resource: id.resource.to_string(),
                 places: places.iter().map(Place::to_string).collect(),
@@ -145,7 +197,9 @@ async fn kept(home: &Home, declared: &[Declared]) -> Result<Kept, Failure> {
             if objects > 0 {
                 kept.unfinished.push(UnfinishedFound {
                     pipeline: id.pipeline.to_string(),
+                    typed: typed.clone(),
                     objects,
+                    holder: lock::held(&home.folder, &id.pipeline),
                 });
             }
         }
@@ -166,20 +220,26 @@ async fn store(destination: &Destination, at: &HomeAt, home: Option<&Home>, decl
                 };
                 collections.push(match counted {
                     Ok(documents) => one.found(documents, None, None),
-                    Err(error) => one.found(None, None, Some(chain(&error))),
+                    Err(error) => one.found(None, None, Some(&error)),
                 });
             }
             let bytes = database_bytes(&path);
             (StoreFound::Embedded { path, bytes }, collections)
         }
         #[cfg(feature = "mongodb")]
-        place @ Place::Mongodb { .. } => mongodb(&destination.mongodb(), place, declared).await,
+        place @ Place::Mongodb { .. } => {
+            let store = destination.mongodb();
+            let found = mongodb(&store, place, declared).await;
+            documents::Documents::close(&store).await;
+            found
+        }
         #[cfg(not(feature = "mongodb"))]
         place @ Place::Mongodb { .. } => {
             let unusable = StoreFound::Unusable {
                 place: place.to_string(),
                 error: crate::local::DestinationError::NotBuilt.to_string(),
                 wrong_setting: true,
+                next: crate::local::DestinationError::NotBuilt.next().map(str::to_owned),
             };
             (unusable, Vec::new())
         }
@@ -188,15 +248,18 @@ async fn store(destination: &Destination, at: &HomeAt, home: Option<&Home>, decl
 
 #[cfg(feature = "mongodb")]
 async fn mongodb(store: &documents::MongoDocuments, place: &Place, declared: &[Declared]) -> (StoreFound, Vec<CollectionFound>) {
-    use documents::{Change, Documents as _, DocumentsError};
+    use documents::{Change, Documents as _};
     let contracts: Vec<Contract> = declared.iter().map(|one| one.contract.clone()).collect();
     let found = match store.examine(&contracts).await {
         Ok(found) => found,
         Err(error) => {
+            let wrong_setting = matches!(error, DocumentsError::Uri { .. } | DocumentsError::NoUri { .. });
+            let next = wrong_setting.then(|| "put `TIDEMILL_MONGODB_URI` right, in the environment or in `.env`".to_owned());
             let unusable = StoreFound::Unusable {
                 place: place.to_string(),
                 error: chain(&error),
-                wrong_setting: matches!(error, DocumentsError::Uri { .. }),
+                wrong_setting,
+                next,
             };
             return (unusable, Vec::new());
         }
@@ -209,8 +272,11 @@ async fn mongodb(store: &documents::MongoDocuments, place: &Place, declared: &[D
             false => store.count(&one.contract.collection).await,
         };
         collections.push(match (examined.plan, documents) {
-            (Ok(plan), Ok(documents)) => one.found(documents, Some(plan.iter().map(Change::to_string).collect()), None),
-            (Err(error), _) | (_, Err(error)) => one.found(None, None, Some(chain(&error))),
+            (Ok(plan), Ok(documents)) => CollectionFound {
+                mends: plan.iter().any(|change| !matches!(change, Change::Leave { .. })),
+                ..one.found(documents, Some(plan.iter().map(Change::to_string).collect()), None)
+            },
+            (Err(error), _) | (_, Err(error)) => one.found(None, None, Some(&error)),
         });
     }
     let permissions = found.permissions.into_iter().map(|permission| Permission {
@@ -218,7 +284,7 @@ async fn mongodb(store: &documents::MongoDocuments, place: &Place, declared: &[D
         purpose: permission.purpose,
         granted: permission.granted,
     });
-    let server = Server {
+    let mut server = Server {
         server: found.server,
         database: found.database,
         version: found.version,
@@ -230,6 +296,7 @@ async fn mongodb(store: &documents::MongoDocuments, place: &Place, declared: &[D
         permissions: permissions.collect(),
         clock_ahead_ms: found.clock_ahead_ms,
     };
+    server.judge_by_roles();
     (StoreFound::Mongodb(Box::new(server)), collections)
 }
 

@@ -99,18 +99,15 @@ fn home(home: &HomeFound, text: &mut String) {
     }
     for unfinished in &kept.unfinished {
         let objects = counted(unfinished.objects, "object");
-        fact(
-            "unfinished",
-            &format!("{}: {objects}; the next run goes on with them", unfinished.pipeline),
-            text,
-        );
+        let next = match &unfinished.holder {
+            Some(holder) => format!("{holder} is at it"),
+            None => "the next run goes on with them".to_owned(),
+        };
+        fact("unfinished", &format!("{}: {objects}; {next}", unfinished.pipeline), text);
     }
     for found in &kept.elsewhere {
         let (pipeline, places) = (&found.pipeline, found.places.join("; in "));
-        let told = format!(
-            "{pipeline}/{}: documents of earlier runs are in {places}; `tidemill replay {pipeline}` brings all",
-            found.resource
-        );
+        let told = format!("{pipeline}/{}: documents of earlier runs are in {places}", found.resource);
         fact("elsewhere", &told, text);
     }
 }
@@ -231,9 +228,13 @@ mod tests {
             collection: name.to_owned(),
             owner: format!("shop/{name}"),
             pipeline: "shop".to_owned(),
+            typed: "shop".to_owned(),
+            mends: true,
+            also: Vec::new(),
             documents,
             differs: differs.map(|differs| differs.iter().map(|text| text.to_string()).collect()),
             error: None,
+            next: None,
         }
     }
 
@@ -326,10 +327,13 @@ mod tests {
             });
             kept.unfinished.push(UnfinishedFound {
                 pipeline: "shop".to_owned(),
+                typed: "my/shop.yaml".to_owned(),
                 objects: 3,
+                holder: None,
             });
             kept.elsewhere.push(ElsewhereFound {
                 pipeline: "shop".to_owned(),
+                typed: "my/shop.yaml".to_owned(),
                 resource: "orders".to_owned(),
                 places: vec!["the home's own store".to_owned()],
             });
@@ -354,7 +358,7 @@ mod tests {
           ledger       60.0 KB; the newest run started 2026-11-24T07:30:00Z
           lease        shop/orders: process 7 on laptop until 2026-11-24T07:31:00Z (it is no longer there: the next run takes over)
           unfinished   shop: 3 objects; the next run goes on with them
-          elsewhere    shop/orders: documents of earlier runs are in the home's own store; `tidemill replay shop` brings all
+          elsewhere    shop/orders: documents of earlier runs are in the home's own store
 
         documents
           store        MongoDB 8.0.4 at a.example.org:27017,b.example.org:27017, database `shop`
@@ -370,6 +374,10 @@ mod tests {
 
         wrong: pipelines/old.yaml has 2 faults
         next: tidemill check pipelines/old.yaml
+        wrong: 3 objects of `shop` are to be cleaned or loaded yet
+        next: tidemill run my/shop.yaml
+        wrong: documents of earlier runs of shop/orders are in the home's own store, and not where they go now
+        next: tidemill replay my/shop.yaml
         wrong: the user may not do all that loading needs: renameCollectionSameDB
         next: give the user the roles `readWrite` and `dbAdmin` on the database `shop`
         wrong: this machine's clock and the server's are more than a minute apart
@@ -390,6 +398,7 @@ mod tests {
                 place: "MongoDB at localhost:27017, database `shop`".to_owned(),
                 error: "no answer from MongoDB at localhost:27017: is it running?".to_owned(),
                 wrong_setting: false,
+                next: None,
             },
             collections: Vec::new(),
             files: Vec::new(),
@@ -424,6 +433,44 @@ mod tests {
             ..server()
         };
         assert_eq!((silent.wrong_count(), silent.may_all()), (0, None));
+    }
+
+    #[test]
+    fn who_only_reads_may_not_load_though_the_server_does_not_tell() {
+        let check = |roles: &[&str], expected: &[&str]| {
+            let mut server = Server {
+                roles: roles.iter().map(|role| role.to_string()).collect(),
+                permissions: vec![
+                    permission("find", "to read documents", None),
+                    permission("insert", "to write new documents", None),
+                ],
+                ..server()
+            };
+            server.judge_by_roles();
+            assert_eq!(server.may_not(), expected, "{roles:?}");
+        };
+        check(&["read@shop"], &["insert"]);
+        check(&["readAnyDatabase@admin", "readWrite@other"], &["insert"]);
+        check(&["read@shop", "readWrite@shop"], &[]);
+        check(&["read@shop", "root@admin"], &[]);
+        check(&["loader@admin"], &[]);
+        check(&[], &[]);
+    }
+
+    #[test]
+    fn what_no_run_can_mend_is_not_left_to_one() {
+        let found = CollectionFound {
+            mends: false,
+            ..collection("orders", Some(1), Some(&["the validator is not Tidemill's: it is left as it is"]))
+        };
+        let checkup = Checkup {
+            home: home(),
+            documents: StoreFound::Mongodb(Box::new(server())),
+            collections: vec![found],
+            files: Vec::new(),
+        };
+        let wrong = checkup.wrong(str::to_owned);
+        assert_eq!(wrong.iter().map(|one| one.next.as_deref()).collect::<Vec<_>>(), [None]);
     }
 
     impl Server {

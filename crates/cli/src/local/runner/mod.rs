@@ -8,6 +8,7 @@ mod extractor;
 mod generations;
 mod replay;
 mod report;
+mod skip;
 mod worker;
 
 pub use definition::Published;
@@ -19,6 +20,7 @@ use super::{
     Home,
     events::{AnnouncingStore, Queues},
     holder,
+    lock::{self, Tried},
     routes::Function,
     secrets::Secrets,
     set_aside::SetAside,
@@ -94,6 +96,8 @@ pub enum RunnerError {
     Documents(#[from] DocumentsError),
     #[error("could not note in {} where the documents go", home.display())]
     Places { home: PathBuf, source: io::Error },
+    #[error("could not lock the runs of `{pipeline}` in {}", home.display())]
+    Lock { pipeline: Name, home: PathBuf, source: io::Error },
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     #[error("a function panicked: this is a bug of Tidemill; nothing is lost, the next run goes on from here")]
@@ -126,6 +130,11 @@ impl Runner {
         let resources = chosen(&request.checked, request.resource.as_ref())?;
         self.claim(&request.checked, &resources).await?;
         let pipeline = &request.checked.pipeline.pipeline;
+        // Kept to the end: what another run is loading yet must not be taken up as left undone.
+        let _lock = match self.lock(pipeline)? {
+            Tried::Taken(lock) => lock,
+            Tried::Held(holder) => return self.skip(request, &resources, &holder).await,
+        };
         let mut collections = Collections::of(pipeline, &resources);
         let away = self.prepare(&mut collections).await?;
         let elsewhere = match away {
@@ -158,6 +167,14 @@ impl Runner {
         };
         self.end(request, &taken_up, &mut ended).await?;
         self.reports(request, ended).await
+    }
+
+    fn lock(&self, pipeline: &Name) -> Result<Tried, RunnerError> {
+        lock::try_take(&self.home.folder, pipeline, &self.holder).map_err(|source| RunnerError::Lock {
+            pipeline: pipeline.clone(),
+            home: self.home.folder.clone(),
+            source,
+        })
     }
 
     /// What is left to do and to say when nothing moves any more.
@@ -207,19 +224,8 @@ impl Runner {
         for resource in resources {
             let claim = CollectionClaim::of(&checked.pipeline, resource);
             let kept = self.home.ledger.claim_collection(&claim).await?;
-            if kept.owner != claim.owner {
-                return Err(RunnerError::CollectionTaken {
-                    collection: claim.collection,
-                    owner: kept.owner,
-                    resource: claim.owner,
-                });
-            }
-            if kept.key != claim.key {
-                return Err(RunnerError::CollectionKey {
-                    collection: claim.collection,
-                    kept: kept.key,
-                    now: claim.key,
-                });
+            if let Some(odds) = at_odds(claim, kept) {
+                return Err(odds);
             }
         }
         Ok(())
@@ -444,6 +450,22 @@ pub fn clean_key(raw: &RawKey, definition: &str) -> CleanKey {
         raw: raw.clone(),
         definition: definition.get(..8).unwrap_or(definition).to_owned(),
     }
+}
+
+/// Why a resource may not write a collection, when another claim is kept than its own.
+pub fn at_odds(claim: CollectionClaim, kept: CollectionClaim) -> Option<RunnerError> {
+    if kept.owner != claim.owner {
+        return Some(RunnerError::CollectionTaken {
+            collection: claim.collection,
+            owner: kept.owner,
+            resource: claim.owner,
+        });
+    }
+    (kept.key != claim.key).then_some(RunnerError::CollectionKey {
+        collection: claim.collection,
+        kept: kept.key,
+        now: claim.key,
+    })
 }
 
 /// The resources that were asked for: all, or the one named.

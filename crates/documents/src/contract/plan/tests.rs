@@ -87,10 +87,14 @@ fn carry_out(found: &Found, changes: &[Change]) -> Found {
                 assert!(!found.exists);
                 (found.exists, found.validator) = (true, Some(validator.clone()));
             }
-            Change::SetValidator { validator, .. } => {
+            Change::SetValidator { validator, tightness } => {
                 assert!(found.exists);
                 found.validator = Some(validator.clone());
+                if *tightness == Tightness::Tight {
+                    found.unenforced = None;
+                }
             }
+            Change::EnforceValidator { .. } => assert!(found.unenforced.take().is_some()),
             Change::CreateIndex(spec) => {
                 assert!(found.exists);
                 let new = Shape::new(&spec.keys, &spec.options);
@@ -127,6 +131,7 @@ fn found(indexes: &[IndexSpec], ours: usize) -> Found {
         validator: Some(ours_of(1)),
         indexes: indexes.iter().map(as_found).collect(),
         ours: indexes.iter().take(ours).map(|index| index.name.clone()).collect(),
+        ..Found::default()
     }
 }
 
@@ -196,6 +201,69 @@ fn without_a_validator_nothing_is_made_stricter_before_its_time() {
         assert_eq!(plan(&contract(1, Vec::new()), &there, Tightness::Relaxed), []);
         assert_eq!(plan(&contract(1, Vec::new()), &there, Tightness::Tight).len(), 1);
     }
+}
+
+#[test]
+fn a_first_validator_does_not_stand_in_the_way_of_others() {
+    let there = Found {
+        exists: true,
+        foreign: true,
+        ..Found::default()
+    };
+    assert_eq!(plan(&contract(1, Vec::new()), &there, Tightness::Relaxed), []);
+    let changes = plan(&contract(1, Vec::new()), &there, Tightness::Tight);
+    let [Change::Leave { what }] = changes.as_slice() else {
+        panic!("{changes:?}")
+    };
+    assert!(
+        what.contains("`events` has no validator") && what.contains("did not write"),
+        "{what}"
+    );
+}
+
+#[test]
+fn a_validator_of_ours_is_enforced_in_the_end() {
+    let mut there = found(&[], 0);
+    there.unenforced = Some("validationAction: warn".to_owned());
+    assert_eq!(plan(&contract(1, Vec::new()), &there, Tightness::Relaxed), []);
+    let changes = plan(&contract(1, Vec::new()), &there, Tightness::Tight);
+    let said: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["let the validator refuse what breaks it (found: `validationAction: warn`)"]);
+    assert_eq!(plan(&contract(1, Vec::new()), &carry_out(&there, &changes), Tightness::Tight), []);
+    // One that is set anew is enforced with it.
+    let changes = plan(&contract(2, Vec::new()), &there, Tightness::Tight);
+    assert!(matches!(changes.as_slice(), [Change::SetValidator { .. }]), "{changes:?}");
+    assert_eq!(plan(&contract(2, Vec::new()), &carry_out(&there, &changes), Tightness::Tight), []);
+}
+
+#[test]
+fn an_index_is_one_of_ours_only_as_it_was_made() {
+    let made = index("a_1", doc! {"a": 1}, doc! {"expireAfterSeconds": 60});
+    assert!(as_found(&made).is(&made));
+    for other in [
+        index("b_1", doc! {"a": 1}, doc! {"expireAfterSeconds": 60}),
+        index("a_1", doc! {"a": -1}, doc! {"expireAfterSeconds": 60}),
+        index("a_1", doc! {"a": 1}, doc! {"expireAfterSeconds": 60, "unique": true}),
+        index("a_1", doc! {"a": 1}, doc! {"expireAfterSeconds": 61}),
+    ] {
+        assert!(!as_found(&other).is(&made), "{other:?}");
+    }
+}
+
+#[test]
+fn beside_those_of_users_only_what_is_wanting_is_made() {
+    let declared = [
+        index("a_1", doc! {"a": 1}, doc! {}),
+        index("b_1", doc! {"b": 1}, doc! {}),
+        index("c_1", doc! {"c": 1}, doc! {}),
+    ];
+    // The first does what is declared, the second can't stand beside it.
+    let theirs = [
+        index("mine", doc! {"a": 1}, doc! {}),
+        index("strict", doc! {"b": 1}, doc! {"unique": true}),
+    ];
+    assert_eq!(beside(&declared, theirs.iter().map(as_found).collect()), declared[2..]);
+    assert_eq!(beside(&declared, Vec::new()), declared);
 }
 
 #[test]
@@ -277,7 +345,7 @@ fn a_foreign_index_in_the_way_is_left() {
     let theirs = [index("a_1", doc! {"a": 1}, doc! {"unique": true})];
     let declared = [index("a_1", doc! {"a": 1}, doc! {}), index("b_1", doc! {"b": 1}, doc! {})];
     let expected = [
-        "the index `a_1` is not created: `a_1`, which Tidemill did not create, is in its way (drop it, and Tidemill creates the declared one)",
+        "the index `a_1` is not created: `a_1`, which Tidemill did not create like this, is in its way (drop it, and Tidemill creates the declared one)",
         "create the index `b_1`",
     ];
     assert_eq!(planned(&declared, &found(&theirs, 0)), expected);
@@ -413,20 +481,24 @@ fn some_validator() -> impl Strategy<Value = Option<Document>> {
 }
 
 fn some_found() -> impl Strategy<Value = Found> {
-    let there = (some_indexes(), some_validator(), any::<Vec<Pick>>()).prop_map(|(indexes, validator, picks)| {
-        let names: Vec<String> = indexes.iter().map(|index| index.name.clone()).collect();
-        let ours = picks
-            .iter()
-            .take(names.len())
-            .filter_map(|pick| names.get(pick.index(names.len().max(1))).cloned());
-        Found {
-            exists: true,
-            validator,
-            // Names that were noted and never created.
-            ours: ours.chain(["lost".to_owned()]).collect(),
-            indexes: indexes.iter().map(as_found).collect(),
-        }
-    });
+    let there = (some_indexes(), some_validator(), any::<Vec<Pick>>(), any::<(bool, bool)>()).prop_map(
+        |(indexes, validator, picks, (warns, foreign))| {
+            let names: Vec<String> = indexes.iter().map(|index| index.name.clone()).collect();
+            let ours = picks
+                .iter()
+                .take(names.len())
+                .filter_map(|pick| names.get(pick.index(names.len().max(1))).cloned());
+            Found {
+                exists: true,
+                validator,
+                // Names that were noted and never created.
+                ours: ours.chain(["lost".to_owned()]).collect(),
+                indexes: indexes.iter().map(as_found).collect(),
+                unenforced: warns.then(|| "validationAction: warn".to_owned()),
+                foreign,
+            }
+        },
+    );
     prop_oneof![1 => Just(Found::default()), 9 => there]
 }
 
@@ -454,7 +526,7 @@ proptest! {
             prop_assert!(after.indexes.contains(theirs), "{} is gone", theirs.name);
         }
         let created = changes.iter().rposition(|change| matches!(change, Change::CreateIndex(_)));
-        let undeclared = changes.iter().position(|change| matches!(change, Change::DropIndex { why, .. } if why.contains("does not declare")));
+        let undeclared = changes.iter().position(|change| matches!(change, Change::DropIndex { why: DropReason::Undeclared, .. }));
         if let (Some(created), Some(undeclared)) = (created, undeclared) {
             prop_assert!(created < undeclared, "{:?}", changes);
         }

@@ -216,3 +216,36 @@ fn fingerprints_tell_key_and_rank() {
     assert_eq!(print(b"a", b""), 0x5789_64e5_2438_5cb8);
     assert_eq!(print(b"foo", b"bar"), 0x0e5b_0403_52e6_e467);
 }
+
+#[test]
+fn a_key_that_is_taken_again_and_again_is_noticed_unless_it_is_seen() {
+    check(2, |attempt| {
+        for round in 0..TAKEN_MAX {
+            assert_eq!(attempt.unseen(), [0usize; 0], "{round}");
+            attempt.taken(0);
+            attempt.taken(1);
+        }
+        assert_eq!(attempt.unseen(), [0, 1]);
+        look(attempt, &[document(1, 1, 1)]);
+        assert_eq!(attempt.unseen(), [0]);
+        attempt.refuse(0, "taken".to_owned());
+        assert_eq!(attempt.unseen(), [0usize; 0]);
+    });
+}
+
+#[test]
+fn words_of_refusals_fit_into_a_document() {
+    let many = 20_000;
+    check(many, |attempt| {
+        for at in 0..many {
+            attempt.refuse(at, "é".repeat(400));
+        }
+        let outcome = attempt.outcome();
+        assert_eq!((outcome.refusals.len(), outcome.tally.refused), (many, many as u64));
+        let bytes: usize = outcome.refusals.iter().map(|refusal| refusal.message.len()).sum();
+        assert!(bytes <= REFUSALS_BYTES_MAX + many * 30, "{bytes}");
+        let first = &outcome.refusals[0].message;
+        assert!(first.len() <= REFUSAL_BYTES_MAX && first.ends_with("é…"), "{first}");
+        assert!(outcome.refusals.iter().all(|refusal| !refusal.message.is_empty()));
+    });
+}

@@ -55,7 +55,7 @@ proptest! {
         let raw_documents: Vec<RawDocumentBuf> = documents.iter().map(raw).collect();
         let raw_ranks: Vec<RawDocumentBuf> = ranks.iter().map(|rank| raw(&doc! { "": rank.clone() })).collect();
 
-        let rendered = find_stamps("things", raw_documents.iter().map(first)).unwrap();
+        let rendered = find_stamps("things", raw_documents.iter().map(first), "majority").unwrap();
         let expected = doc! {
             "find": "things",
             "filter": { "_id": { "$in": ids.clone() } },

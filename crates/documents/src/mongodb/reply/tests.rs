@@ -21,7 +21,7 @@ fn all_well() {
         read(&doc! { "ok": 1, "n": 5i64, "nModified": 5 }),
         Ok(Reply {
             found: 5,
-            ..Reply::default()
+            errors: Vec::new()
         })
     );
 }
@@ -41,11 +41,12 @@ fn what_cannot_be_read_is_an_error() {
 }
 
 #[test]
-fn no_majority() {
-    let reply = read(
+fn what_is_not_on_a_majority_is_said() {
+    assert_eq!(no_majority(&doc! { "ok": 1, "n": 1 }), None);
+    let reply = no_majority(
         &doc! { "ok": 1, "n": 1, "writeConcernError": { "code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting for {replication: 1}" } },
     );
-    let (code, words) = reply.unwrap().no_majority.unwrap();
+    let (code, words) = reply.unwrap();
     assert_eq!(code, 64);
     assert_eq!(words, "the write is not on a majority of the servers yet (64 WriteConcernFailed)");
 }
@@ -133,4 +134,21 @@ fn a_validator_is_explained() {
         meaning(doc! { "code": 121, "codeName": "DocumentValidationFailure", "errmsg": "Document failed validation" }),
         Meaning::Refused("Document failed validation (121 DocumentValidationFailure)".to_owned())
     );
+}
+
+#[test]
+fn only_what_is_known_to_be_of_the_document_refuses_it() {
+    let of = |code: i32| meaning(doc! { "code": code, "errmsg": "why" });
+    // BadValue, depth, a name of a field, size, geo keys, parallel arrays.
+    for code in [2, 15, 56, 10334, 16755, 171] {
+        assert_eq!(of(code), Meaning::Refused(format!("why ({code})")));
+    }
+    for code in [365, 371, 433, 402, 46841, 13388, 239, 12587, 16500] {
+        assert_eq!(of(code), Meaning::Again(code, format!("why ({code})")));
+    }
+    assert_eq!(of(8000), Meaning::Trouble(FaultKind::Other, 8000, "why (8000)".to_owned()));
+    // Of what nobody has heard of.
+    for code in [0, 388, 7_654_321] {
+        assert_eq!(of(code), Meaning::Unclear(code, format!("why ({code})")));
+    }
 }

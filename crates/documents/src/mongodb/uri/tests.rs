@@ -13,7 +13,9 @@ async fn read(uri: &str) -> Settings {
 
 #[tokio::test]
 async fn what_a_uri_leaves_out_is_filled_in() {
-    let Settings { options, place, secrets } = read("mongodb://localhost").await;
+    let Settings {
+        options, place, secrets, ..
+    } = read("mongodb://localhost").await;
     assert_eq!(
         place,
         Place {
@@ -27,6 +29,8 @@ async fn what_a_uri_leaves_out_is_filled_in() {
     assert_eq!(options.server_selection_timeout, Some(SELECTION_MAX));
     assert_eq!(options.compressors, None);
     assert!(secrets.is_empty());
+    // Who waits under overload is one only.
+    assert_eq!(options.max_adaptive_retries, Some(0));
 }
 
 #[tokio::test]
@@ -59,9 +63,10 @@ async fn what_a_uri_may_choose_it_chooses() {
 
 #[tokio::test]
 async fn what_no_text_may_hold_is_known_as_written_and_as_meant() {
-    let Settings { secrets, .. } = read("mongodb://someone:pass%2Fword@localhost/").await;
-    let secrets: Vec<&str> = secrets.iter().map(|secret| secret.expose_secret()).collect();
-    assert_eq!(secrets, ["pass%2Fword", "pass/word", "someone", "someone"]);
+    let Settings { secrets, users, .. } = read("mongodb://someone:pass%2Fword@localhost/").await;
+    let shown = |hidden: &[SecretString]| -> Vec<String> { hidden.iter().map(|text| text.expose_secret().to_owned()).collect() };
+    assert_eq!(shown(&secrets), ["pass%2Fword", "pass/word"]);
+    assert_eq!(shown(&users), ["someone", "someone"]);
 }
 
 #[test]
@@ -70,4 +75,46 @@ fn what_is_percent_encoded_is_decoded() {
     for wrong in ["%", "%4", "%zz", "%ff"] {
         assert_eq!(decode(wrong), None, "{wrong}");
     }
+}
+
+fn whereabouts(uri: &str) -> Result<Whereabouts, UriError> {
+    Whereabouts::of(&SecretString::from(uri))
+}
+
+#[test]
+fn a_uri_leads_somewhere_and_its_credentials_lead_nowhere() {
+    let check = |uri: &str, expected: &str| {
+        let Whereabouts { hosts, database } = whereabouts(uri).unwrap();
+        assert_eq!(format!("{} {database}", hosts.join(",")), expected);
+    };
+    check("mongodb://localhost", "localhost:27017 tidemill");
+    check(" mongodb://LOCALHOST:7/\n", "localhost:7 tidemill");
+    check(
+        "mongodb://ann:s3%40cret@a.example.org,b.example.org:27018/shop?tls=true",
+        "a.example.org:27017,b.example.org:27018 shop",
+    );
+    check(
+        "mongodb+srv://ann:s3cret@Cluster0.example.org/?w=1",
+        "cluster0.example.org tidemill",
+    );
+    check("mongodb://[::1]:27018/x", "[::1]:27018 x");
+    check("mongodb://[::1]/x", "[::1]:27017 x");
+    check("mongodb://%2FTmp%2Fmongodb-27017.sock/x", "/Tmp/mongodb-27017.sock x");
+}
+
+#[test]
+fn what_leads_nowhere_is_not_repeated() {
+    let check = |uri: &str, expected: &str| {
+        let said = whereabouts(uri).unwrap_err().to_string();
+        assert!(said.contains(expected) && !said.contains("s3"), "{uri}: {said}");
+    };
+    check("localhost:27017", "must begin with");
+    check("postgres://ann:s3cret@localhost", "must begin with");
+    for uri in ["ann:s3@cret@localhost/x", "ann:s3/cret@localhost/x", "ann:s3?cret@localhost/x"] {
+        check(&format!("mongodb://{uri}"), "percent-encoded");
+    }
+    check("mongodb://ann:s3cret/x", "a port is not a number");
+    check("mongodb://ann:s3cret@/x", "names no host");
+    check("mongodb://a,,b", "a host has characters that no host has");
+    check("mongodb://a/s3 cret", "user, password, database");
 }

@@ -2,6 +2,7 @@
 
 use documents::{Documents, MongoDocuments, Replaced, Version};
 use serde_json::{Value, json};
+use servers::mongodb::{Database, Options, Server};
 
 use super::{killed_after, new, open};
 use crate::suite::{Made, all, merge, name, staged, version, write};
@@ -17,7 +18,7 @@ async fn assert_holds(store: &MongoDocuments, expected: &[Made], what: &str) {
     assert!(found == expected, "{what}: {ids:?}");
 }
 
-fn collections(database: &servers::mongodb::Database<'_>) -> Vec<String> {
+fn collections(database: &Database<'_>) -> Vec<String> {
     let reply = database.command(json!({"listCollections": 1, "nameOnly": true}));
     let batch = reply["cursor"]["firstBatch"].as_array().unwrap().iter();
     let mut names: Vec<String> = batch.map(|found: &Value| found["name"].as_str().unwrap().to_owned()).collect();
@@ -167,4 +168,133 @@ async fn only_older_versions_are_dropped() {
         "{names:?}"
     );
     assert_holds(&store, &made(0..1, 3), "the third").await;
+}
+
+/// Renames as another process would.
+fn rename(server: &Server, database: &Database<'_>, from: &str, to: &str) {
+    let full = |name: &str| format!("{}.{name}", database.name());
+    server.command("admin", json!({"renameCollection": full(from), "to": full(to), "dropTarget": true}));
+}
+
+/// Makes of what is staged a ready collection, and begins to make that visible; the process ends as soon as it has said so. Answers with both names.
+async fn leave_a_swap(server: &Server, database: &Database<'_>, version: Version) -> (String, String) {
+    let names = collections(database);
+    let staged_name = names.into_iter().find(|name| name.starts_with("tidemill.staged.")).unwrap();
+    let ready = format!("{}.1", staged_name.replace("staged", "ready"));
+    rename(server, database, &staged_name, &ready);
+    server.fail_point(json!({"times": 1}), json!({"failCommands": ["renameCollection"], "errorCode": 13}));
+    open(database).replace(&name("things"), version).await.unwrap_err();
+    assert_eq!(database.find("tidemill.collections", json!({"swap.from": ready})).len(), 1);
+    (staged_name, ready)
+}
+
+/// The server that was the primary knew of a ready collection, and made it undone: the documents are staged still, though `swap` names what is ready.
+#[tokio::test]
+async fn a_swap_of_what_was_undone_loses_nothing() {
+    let server = Server::start(Options::default());
+    for first in [true, false] {
+        let database = server.fresh_database();
+        let store = open(&database);
+        let (v1, v2) = (version(1, 1), version(2, 1));
+        if !first {
+            write(&store, &staged("things", v1), "o1", &made(0..3, 1)).await;
+            store.replace(&name("things"), v1).await.unwrap();
+        }
+        write(&store, &staged("things", v2), "o2", &made(0..5, 2)).await;
+        let (staged_name, ready) = leave_a_swap(&server, &database, v2).await;
+        rename(&server, &database, &ready, &staged_name);
+        assert_eq!(store.replace(&name("things"), v2).await.unwrap(), Replaced::Visible);
+        assert_holds(&store, &made(0..5, 2), "the second").await;
+        assert_eq!(store.visible(&name("things")).await.unwrap(), Some(v2));
+        assert_eq!(collections(&database), ["things", "tidemill.collections", "tidemill.receipts"]);
+    }
+}
+
+/// The same, met by one who asks for the older version: what readers see is what was there before.
+#[tokio::test]
+async fn an_undone_swap_is_taken_back() {
+    let server = Server::start(Options::default());
+    let database = server.fresh_database();
+    let store = open(&database);
+    let (v1, v2) = (version(1, 1), version(2, 1));
+    write(&store, &staged("things", v1), "o1", &made(0..3, 1)).await;
+    store.replace(&name("things"), v1).await.unwrap();
+    write(&store, &staged("things", v2), "o2", &made(0..5, 2)).await;
+    let (staged_name, ready) = leave_a_swap(&server, &database, v2).await;
+    rename(&server, &database, &ready, &staged_name);
+    assert_eq!(store.replace(&name("things"), v1).await.unwrap(), Replaced::Visible);
+    assert_eq!(store.visible(&name("things")).await.unwrap(), Some(v1));
+    assert_holds(&store, &made(0..3, 1), "the first").await;
+    assert!(collections(&database).contains(&staged_name));
+}
+
+/// A swap that another carried out, and could not note any more.
+#[tokio::test]
+async fn a_swap_that_was_carried_out_is_noted() {
+    let server = Server::start(Options::default());
+    for first in [true, false] {
+        let database = server.fresh_database();
+        let store = open(&database);
+        let (v1, v2) = (version(1, 1), version(2, 1));
+        if !first {
+            write(&store, &staged("things", v1), "o1", &made(0..3, 1)).await;
+            store.replace(&name("things"), v1).await.unwrap();
+        }
+        write(&store, &staged("things", v2), "o2", &made(0..5, 2)).await;
+        let (_, ready) = leave_a_swap(&server, &database, v2).await;
+        rename(&server, &database, &ready, "things");
+        assert_eq!(store.replace(&name("things"), v2).await.unwrap(), Replaced::Visible);
+        assert_holds(&store, &made(0..5, 2), "the second").await;
+        assert_eq!(database.find("tidemill.collections", json!({"swap": null})).len(), 1);
+    }
+}
+
+/// What is merged after a swap was left behind is not dropped by it.
+#[tokio::test]
+async fn a_swap_that_was_left_behind_comes_before_a_merge() {
+    let server = Server::start(Options::default());
+    let database = server.fresh_database();
+    let store = open(&database);
+    let v1 = version(1, 1);
+    write(&store, &staged("things", v1), "o1", &made(0..3, 1)).await;
+    leave_a_swap(&server, &database, v1).await;
+    write(&open(&database), &merge("things"), "o2", &made(5..7, 2)).await;
+    assert_eq!(store.replace(&name("things"), v1).await.unwrap(), Replaced::Visible);
+    let mut expected = made(0..3, 1);
+    expected.extend(made(5..7, 2));
+    assert_holds(&store, &expected, "both").await;
+}
+
+/// What is not Tidemill's is not dropped, and no version is called visible that is not.
+#[tokio::test]
+async fn what_others_made_is_not_replaced() {
+    let validator = json!({"$jsonSchema": {"title": "theirs", "required": ["kind"]}});
+    let theirs = [
+        (
+            json!({"insert": "things", "documents": [{"_id": 1, "theirs": true}]}),
+            "did not write",
+        ),
+        (json!({"create": "things", "viewOn": "others", "pipeline": []}), "a view"),
+        (
+            json!({"create": "things", "validator": validator, "validationAction": "warn"}),
+            "a validator",
+        ),
+    ];
+    for (command, expected) in theirs {
+        let (database, store) = new();
+        database.command(command);
+        let v1 = version(1, 1);
+        write(&store, &staged("things", v1), "o1", &made(0..3, 1)).await;
+        let error = store.replace(&name("things"), v1).await.unwrap_err();
+        assert!(!error.passes(), "{error:?}");
+        let text = error.to_string();
+        assert!(
+            text.contains(expected) && text.contains("`things`") && text.contains("move it away"),
+            "{text}"
+        );
+        assert_eq!(store.visible(&name("things")).await.unwrap(), None, "{expected}");
+        database.command(json!({"drop": "things"}));
+        assert_eq!(store.replace(&name("things"), v1).await.unwrap(), Replaced::Visible, "{expected}");
+        assert_holds(&store, &made(0..3, 1), expected).await;
+    }
 }

@@ -5,7 +5,7 @@ use bson::{Binary, Bson, DateTime, RawDocumentBuf, Timestamp, doc};
 use documents::{Documents, Tally};
 use serde_json::json;
 
-use super::new;
+use super::{killed_after, new, open as open_store};
 use crate::suite::{Made, all, get, merge, name, write, write_bytes};
 
 fn with(made: &Made, field: &str, value: impl Into<Bson>) -> RawDocumentBuf {
@@ -195,4 +195,49 @@ async fn receipts_that_were_left_behind_go_in_the_end() {
     let left = database.find("tidemill.receipts", json!({}));
     let left: Vec<&str> = left.iter().map(|receipt| receipt["_id"].as_str().unwrap()).collect();
     assert_eq!(left, ["recent:0000000000"]);
+}
+
+/// For an index with a collation two keys may be one: the server takes neither the second, nor shows the first under it.
+#[tokio::test]
+async fn a_key_that_is_taken_unseen_is_refused() {
+    let (database, store) = new();
+    let (first, second) = ([Made::new("A", 1, 1)], [Made::new("a", 2, 2), Made::new("b", 2, 2)]);
+    write(&store, &merge("things"), "o1", &first).await;
+    let index = json!({"key": {"_id": 1}, "name": "theirs", "unique": true, "collation": {"locale": "en", "strength": 2}});
+    database.command(json!({"createIndexes": "things", "indexes": [index]}));
+    let outcome = write(&store, &merge("things"), "o2", &second).await;
+    assert_eq!((outcome.tally.inserted, outcome.tally.refused), (1, 1), "{outcome:?}");
+    assert!(outcome.refusals[0].message.contains("collation"), "{outcome:?}");
+    assert_eq!(all(&store, "things").await, [first[0].bson(), second[1].bson()]);
+}
+
+/// Batches that update look for open receipts; those that were answered don't make this slower.
+#[tokio::test]
+async fn open_receipts_are_found_by_an_index() {
+    let (database, store) = new();
+    for rank in 1..4 {
+        write(&store, &merge("things"), &format!("o{rank}"), &[Made::new(1, rank, rank as u8)]).await;
+    }
+    let indexes = database.command(json!({"listIndexes": "tidemill.receipts"}));
+    let indexes = indexes["cursor"]["firstBatch"].as_array().unwrap().clone();
+    let open = indexes.iter().find(|index| index["key"] == json!({"open": 1})).unwrap();
+    assert_eq!(open["sparse"], true);
+    assert_eq!(database.find("tidemill.receipts", json!({})).len(), 3);
+    assert!(database.find("tidemill.receipts", json!({"open": {"$exists": true}})).is_empty());
+    // One whose loader dies is open.
+    for wakes in 1..500 {
+        drop(
+            killed_after(
+                wakes,
+                write(&open_store(&database), &merge("things"), "dying", &[Made::new(2, 9, 9)]),
+            )
+            .await,
+        );
+        let planned = database.find("tidemill.receipts", json!({"_id": "dying:0000000000"}));
+        if let [receipt] = &planned[..] {
+            assert_eq!(receipt["open"], "things");
+            return;
+        }
+    }
+    panic!("it is never killed after its plan");
 }

@@ -1,0 +1,101 @@
+//! One run of a pipeline at a time in a home: a lock that the system gives back when its process ends, however it ends.
+
+use ledger::Holder;
+use pipeline::Name;
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, ErrorKind, Read, Seek, Write},
+    path::Path,
+};
+
+/// The folder in the home.
+const FOLDER: &str = "locks";
+
+/// Bytes of a holder's name that are read: far more than any has.
+const NAME_BYTES_MAX: u64 = 1024;
+
+/// Held until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// What came of a try.
+#[derive(Debug)]
+pub enum Tried {
+    Taken(Lock),
+    /// Somebody else has it: who, in words.
+    Held(String),
+}
+
+/// Tries to take the lock of a pipeline's runs.
+pub fn try_take(home: &Path, pipeline: &Name, holder: &Holder) -> io::Result<Tried> {
+    let folder = home.join(FOLDER);
+    fs::create_dir_all(&folder)?;
+    // Never taken away: who locked a file that is gone would lock out nobody.
+    let path = folder.join(pipeline.as_str());
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(Tried::Held(named(&mut file))),
+        // Where there are no locks, leases are all there is.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(holder.name.as_bytes())?;
+    Ok(Tried::Taken(Lock { _file: file }))
+}
+
+/// Who holds the lock now, if anybody does; nothing is made or changed.
+pub fn held(home: &Path, pipeline: &Name) -> Option<String> {
+    let mut file = File::open(home.join(FOLDER).join(pipeline.as_str())).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(named(&mut file)),
+        _ => None,
+    }
+}
+
+/// Who wrote his name into the file. That can't be read while he does, nor where the system keeps a locked file to its holder.
+fn named(file: &mut File) -> String {
+    let mut name = String::new();
+    match file.take(NAME_BYTES_MAX).read_to_string(&mut name) {
+        Ok(_) if !name.is_empty() => name,
+        _ => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn holder(name: &str) -> Holder {
+        Holder {
+            name: name.to_owned(),
+            process: None,
+            process_start: None,
+        }
+    }
+
+    #[test]
+    fn one_pipeline_has_one_holder_until_it_is_dropped() {
+        let home = tempfile::tempdir().unwrap();
+        let (orders, returns) = (Name::new("orders").unwrap(), Name::new("returns").unwrap());
+        let take = |pipeline: &Name, name: &str| try_take(home.path(), pipeline, &holder(name)).unwrap();
+        assert_eq!(held(home.path(), &orders), None);
+        let Tried::Taken(first) = take(&orders, "the first of a long name") else {
+            panic!("it is free")
+        };
+        assert!(matches!(take(&orders, "the second"), Tried::Held(by) if by == "the first of a long name"));
+        assert_eq!(held(home.path(), &orders).as_deref(), Some("the first of a long name"));
+        assert!(matches!(take(&returns, "the second"), Tried::Taken(_)));
+        drop(first);
+        assert_eq!(held(home.path(), &orders), None);
+        let Tried::Taken(_third) = take(&orders, "third") else {
+            panic!("it is free again")
+        };
+        assert_eq!(held(home.path(), &orders).as_deref(), Some("third"));
+    }
+}
