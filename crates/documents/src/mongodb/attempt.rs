@@ -291,6 +291,11 @@ impl<'p, 'd> Attempt<'p, 'd> {
         }
     }
 
+    /// How many candidates need nothing more, because of what was written or found.
+    pub(super) fn done(&self) -> usize {
+        self.entries.iter().filter(|entry| matches!(entry.state, State::Done(_))).count()
+    }
+
     /// What became of these is not known.
     pub(super) fn doubt(&mut self, entries: &[usize]) {
         for at in entries {

@@ -263,7 +263,7 @@ fn failed(meaning: Meaning) -> (FaultKind, i32, String) {
         Meaning::Again(code, words) => (FaultKind::Passing, code, words),
         Meaning::Trouble(kind, code, words) => (kind, code, words),
         Meaning::Unclear(code, words) => (FaultKind::Other, code, words),
-        Meaning::Refused(words) => (FaultKind::Other, 0, words),
+        Meaning::Refused(words) | Meaning::Occupied(words) => (FaultKind::Other, 0, words),
         Meaning::Taken => (FaultKind::Other, 0, "the server speaks of a key that is taken".to_owned()),
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct StatementError {
 pub(super) enum Meaning {
     /// There is a document with this `_id`.
     Taken,
+    /// Another document has what must be unique: why it would be refused, unless that document changes.
+    Occupied(String),
     /// It may succeed in a moment.
     Again(i32, String),
     /// The server would not take this document: its words.
@@ -70,7 +72,7 @@ fn statement_error(error: &Document) -> Option<StatementError> {
     let words = || spoken(code, error.get_str("codeName").unwrap_or_default(), message);
     let meaning = match kind_of_code(code) {
         FaultKind::Duplicate if is_of_id(error, message) => Meaning::Taken,
-        FaultKind::Duplicate => Meaning::Refused(words()),
+        FaultKind::Duplicate => Meaning::Occupied(occupied(error, message).unwrap_or_else(words)),
         FaultKind::Passing => Meaning::Again(code, words()),
         kind @ (FaultKind::Denied | FaultKind::SignIn | FaultKind::NamespaceNotFound | FaultKind::Unknown) => {
             Meaning::Trouble(kind, code, words())
@@ -107,6 +109,21 @@ fn is_of_id(error: &Document, message: &str) -> bool {
         // Old servers say it in words only.
         Err(_) => message.contains("index: _id_ "),
     }
+}
+
+/// Of which fields another document has the same values, and by which index. Not the values: they are the record's.
+fn occupied(error: &Document, message: &str) -> Option<String> {
+    let fields: Vec<String> = error
+        .get_document("keyPattern")
+        .ok()?
+        .keys()
+        .map(|field| format!("`{field}`"))
+        .collect();
+    let index = message.split_once(" index: ")?.1.split(' ').next()?;
+    let fields = fields.join(", ");
+    Some(format!(
+        "another document has the same {fields}, which the index `{index}` wants to be unique (11000)"
+    ))
 }
 
 /// Which rules of the validator a document does not keep, and in which field.

@@ -35,6 +35,8 @@ pub(super) async fn write(store: &MongoDocuments, target: &Target, batch: &Batch
         attempt,
         held: None,
         place: String::new(),
+        occupied: Vec::new(),
+        reprises: 0,
     };
     let mut patience = Patience::new();
     let named = |fault: Fault| fault.named(ACTION, target.collection.as_str());
@@ -65,7 +67,14 @@ struct Writing<'a, 'p, 'd> {
     held: Option<Receipt>,
     /// The collection that is written to.
     place: String,
+    /// Candidates that would be refused because another document has what must be unique, and why.
+    occupied: Vec<(usize, String)>,
+    /// How often more of them were tried again.
+    reprises: u32,
 }
+
+/// How often candidates are tried again that others stand in the way of, as long as others are written: a value may move from document to document of a batch.
+const REPRISES_MAX: u32 = 8;
 
 enum Round {
     Answer(WriteOutcome),
@@ -98,13 +107,27 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
             if let Some(held) = &self.held {
                 self.attempt.decide(&held.plan);
             }
+            let before = self.attempt.done();
+            self.occupied.clear();
             self.replace_some().await?;
             self.insert_some().await?;
+            self.settle_occupied(before);
             if !self.attempt.open().is_empty() {
                 return Ok(Round::Again);
             }
         }
         self.finish().await
+    }
+
+    /// Refuses what others stand in the way of, unless something was written that may have made room.
+    fn settle_occupied(&mut self, done_before: usize) {
+        if self.attempt.done() > done_before && self.reprises < REPRISES_MAX {
+            self.reprises += u32::from(!self.occupied.is_empty());
+            return;
+        }
+        for (at, words) in std::mem::take(&mut self.occupied) {
+            self.attempt.refuse(at, words);
+        }
     }
 
     fn move_to(&mut self, place: String) {
@@ -325,6 +348,7 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
             match error.meaning {
                 Meaning::Taken => self.attempt.taken(*at),
                 Meaning::Refused(words) => self.attempt.refuse(*at, words),
+                Meaning::Occupied(words) => self.occupied.push((*at, words)),
                 Meaning::Again(code, words) => trouble = trouble.or(Some((FaultKind::Passing, code, words))),
                 Meaning::Trouble(kind, code, words) => trouble = Some((kind, code, words)),
                 // That so many documents are at fault is not likely.

@@ -118,10 +118,29 @@ async fn a_unique_index_refuses_one_and_takes_the_others() {
     assert_eq!(outcome.refusals[0].index, 2);
     assert!(outcome.refusals[0].message.contains("their-email"), "{outcome:?}");
     assert!(!outcome.refusals[0].message.contains("a@x"), "{outcome:?}");
-    let second = [of(1, 2, "b@x"), of(2, 2, "c@x")];
-    let outcome = write_bytes(&store, &merge("things"), "o2", 0, &second).await.unwrap();
-    assert_eq!(outcome.tally.updated + outcome.tally.refused, 2, "{outcome:?}");
-    assert!(outcome.tally.refused <= 1, "{outcome:?}");
+}
+
+/// In whichever order they come: what the batch says together is what the server has in the end.
+#[tokio::test]
+async fn a_unique_value_moves_from_document_to_document() {
+    let (database, store) = new();
+    database.command(json!({"createIndexes": "things", "indexes": [{"key": {"email": 1}, "name": "email_1", "unique": true}]}));
+    let of = |id: i32, rank: u64, email: &str| with(&Made::new(id, rank, rank as u8), "email", email);
+    for (rank, emails) in [(1, ["a", "b", "c"]), (2, ["b", "c", "d"]), (3, ["a", "b", "c"])] {
+        let batch: Vec<_> = (1..).zip(emails).map(|(id, email)| of(id, rank, email)).collect();
+        let outcome = write_bytes(&store, &merge("things"), &format!("o{rank}"), 0, &batch).await.unwrap();
+        assert_eq!(outcome.tally.inserted + outcome.tally.updated, 3, "{outcome:?}");
+        assert_eq!(all(&store, "things").await, batch);
+    }
+    // A place that stays taken is told, without the value.
+    let outcome = write_bytes(&store, &merge("things"), "o4", 0, &[of(4, 4, "a"), of(5, 4, "e")])
+        .await
+        .unwrap();
+    assert_eq!((outcome.tally.inserted, outcome.tally.refused), (1, 1), "{outcome:?}");
+    assert_eq!(
+        outcome.refusals[0].message,
+        "another document has the same `email`, which the index `email_1` wants to be unique (11000)"
+    );
 }
 
 #[tokio::test]
