@@ -1,3 +1,5 @@
+//! How failures are told apart, and that none says what it should not.
+
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::Arc;

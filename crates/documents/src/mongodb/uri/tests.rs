@@ -1,3 +1,5 @@
+//! What a connection string may say, and how its faults are told.
+
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use mongodb::options::{Acknowledgment, Compressor, ReadConcernLevel};
