@@ -6,6 +6,8 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, Read, Seek, Write},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 /// The folder in the home.
@@ -13,6 +15,12 @@ const FOLDER: &str = "locks";
 
 /// Bytes of a holder's name that are read: far more than any has.
 const NAME_BYTES_MAX: u64 = 1024;
+
+const TRIES_MAX: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What Linux says of a network's file system that has no service for locks.
+const ENOLCK: i32 = 37;
 
 /// Held until it is dropped.
 #[derive(Debug)]
@@ -35,17 +43,29 @@ pub fn try_take(home: &Path, pipeline: &Name, holder: &Holder) -> io::Result<Tri
     // Never taken away: who locked a file that is gone would lock out nobody.
     let path = folder.join(pipeline.as_str());
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(Tried::Held(named(&mut file))),
-        // Where there are no locks, leases are all there is.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
-        Err(TryLockError::Error(error)) => return Err(error),
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            // Who only looks ([`held`]) has it for an instant.
+            Err(TryLockError::WouldBlock) if tries < TRIES_MAX => {
+                tries += 1;
+                thread::sleep(PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => return Ok(Tried::Held(named(&mut file))),
+            // Where there are no locks, leases are all there is.
+            Err(TryLockError::Error(error)) if has_no_locks(&error) => break,
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
     file.set_len(0)?;
     file.rewind()?;
     file.write_all(holder.name.as_bytes())?;
     Ok(Tried::Taken(Lock { _file: file }))
+}
+
+fn has_no_locks(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::Unsupported || (cfg!(target_os = "linux") && error.raw_os_error() == Some(ENOLCK))
 }
 
 /// Who holds the lock now, if anybody does; nothing is made or changed.

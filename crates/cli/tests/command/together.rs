@@ -63,6 +63,14 @@ async fn a_second_run_of_a_pipeline_leaves_the_first_alone() {
     assert_eq!(told.len(), 2, "{}", runs.out);
     assert_eq!(told[0], ("skipped".into(), 0.into()));
     assert!(told[1].1.as_u64().unwrap() > 0, "{}", runs.out);
+    // Nor does a replay go over what the run is at.
+    let replay = desk.type_in(&["replay", "orders"]).await;
+    assert_eq!(replay.status, Status::Failed, "{}", replay.text());
+    assert!(
+        replay.err.contains("is at work on `orders`: wait until that has ended"),
+        "{}",
+        replay.err
+    );
     // While a run is at it, nothing is left undone.
     let doctor = desk.type_in(&["doctor", "orders"]).await;
     assert_eq!(doctor.status, Status::Well, "{}", doctor.out);

@@ -96,6 +96,8 @@ pub enum RunnerError {
     Documents(#[from] DocumentsError),
     #[error("could not note in {} where the documents go", home.display())]
     Places { home: PathBuf, source: io::Error },
+    #[error("{holder} is at work on `{pipeline}`: wait until that has ended, then type this again")]
+    Busy { pipeline: Name, holder: String },
     #[error("could not lock the runs of `{pipeline}` in {}", home.display())]
     Lock { pipeline: Name, home: PathBuf, source: io::Error },
     #[error(transparent)]

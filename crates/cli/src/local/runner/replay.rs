@@ -1,7 +1,7 @@
 //! Replay: `clean` and `load` again from `raw/`, under the pipeline file as it is now. The source is not asked.
 
 use super::{Problem, Published, ResourceReport, Runner, RunnerError, Workers, clean_key, collections::Collections};
-use crate::local::{Found, objects::Keys, set_aside::SetAside};
+use crate::local::{Found, lock::Tried, objects::Keys, set_aside::SetAside};
 use jiff::civil::Date;
 use lake::{Part, RawKey};
 use ledger::{Fact, Missing, ResourceId};
@@ -35,6 +35,16 @@ impl Runner {
         let resources = super::chosen(&found.checked, only)?;
         self.claim(&found.checked, &resources).await?;
         let pipeline = &found.checked.pipeline.pipeline;
+        // What a run is at yet would be published over, and taken up twice.
+        let _lock = match self.lock(pipeline)? {
+            Tried::Taken(lock) => lock,
+            Tried::Held(holder) => {
+                return Err(RunnerError::Busy {
+                    pipeline: pipeline.clone(),
+                    holder,
+                });
+            }
+        };
         let mut collections = Collections::of(pipeline, &resources);
         // All is in raw/ already: without its destination a replay has nothing to do.
         if let Some(error) = self.prepare(&mut collections).await? {
