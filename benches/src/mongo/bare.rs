@@ -14,6 +14,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 const COLLECTION: &str = "stations";
+/// Statements of a command, as `load` sends them.
+const STATEMENTS_MAX: usize = 1_000;
 const RECEIPTS: &str = "tidemill.receipts";
 
 /// The commands that `load` sends: what is there, the receipt, the writes, the receipt's answer.
@@ -40,7 +42,10 @@ pub async fn same_commands(home: &Home, uri: &str) -> Result<u64> {
 }
 
 async fn send(database: &Database, receipt: &str, documents: &[&RawDocument]) -> Result<u64> {
-    let found = count(database, command::find(COLLECTION, documents)?).await?;
+    let mut found = 0;
+    for some in documents.chunks(STATEMENTS_MAX) {
+        found += count(database, command::find(COLLECTION, some)?).await?;
+    }
     ensure!(
         found == 0 || found == documents.len(),
         "the stub has {found} of a batch's documents"
@@ -56,14 +61,18 @@ async fn send(database: &Database, receipt: &str, documents: &[&RawDocument]) ->
         "writeConcern": { "w": "majority" },
     };
     database.run_raw_command(planned).await?;
-    let write = if found == 0 {
-        command::insert(COLLECTION, documents)?
-    } else {
+    if found > 0 {
         let others = rawdoc! { "find": RECEIPTS, "filter": { "_id": { "$ne": receipt } }, "readConcern": { "level": "majority" } };
         count(database, others).await?;
-        command::update(COLLECTION, documents)?
-    };
-    let written = n(&database.run_raw_command(write).await?)?;
+    }
+    let mut written = 0;
+    for some in documents.chunks(STATEMENTS_MAX) {
+        let write = match found {
+            0 => command::insert(COLLECTION, some)?,
+            _ => command::update(COLLECTION, some)?,
+        };
+        written += n(&database.run_raw_command(write).await?)?;
+    }
     let answered = rawdoc! {
         "findAndModify": RECEIPTS,
         "query": { "_id": receipt, "outcome": { "$exists": false } },
@@ -103,8 +112,10 @@ pub async fn upserts(home: &Home, uri: &str) -> Result<u64> {
         let mut reader = ObjectReader::open(home.store.as_ref(), &key).await?;
         let mut batch = Batch::default();
         while batch.fill(&mut reader).await? {
-            let command: RawDocumentBuf = command::upsert(COLLECTION, &batch.documents()?)?;
-            written += u64::try_from(n(&database.run_raw_command(command).await?)?)?;
+            for some in batch.documents()?.chunks(STATEMENTS_MAX) {
+                let command: RawDocumentBuf = command::upsert(COLLECTION, some)?;
+                written += u64::try_from(n(&database.run_raw_command(command).await?)?)?;
+            }
         }
     }
     Ok(written)

@@ -124,7 +124,7 @@ pub(crate) fn of_store(cause: &(dyn std::error::Error + 'static)) -> Option<(Sta
                 "when that is seen to, type the same again; `tidemill doctor` tells what this is connected to, as whom, and what it may do";
             (Status::Failed, Some(next))
         }
-        DocumentsError::Damaged { .. } => {
+        DocumentsError::NotOurCollection { .. } => {
             let next = "take away what stands there, or give the resource another `collection:` in the pipeline file";
             (Status::Failed, Some(next))
         }

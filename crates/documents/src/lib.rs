@@ -15,7 +15,7 @@ pub mod sqlite;
 
 #[cfg(feature = "mongodb")]
 pub use self::mongodb::MongoDocuments;
-pub use contract::{Change, Contract, Found, Tightness};
+pub use contract::{Change, Contract, Foreign, Found, Tightness};
 pub use element::{DEPTH_MAX, Unreadable};
 pub use judge::{Stamp, Verdict, judge};
 pub use model::Model;

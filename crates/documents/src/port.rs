@@ -140,6 +140,9 @@ pub enum DocumentsError {
     },
     #[error("the collection `{collection}` holds something that is not ours: {problem}")]
     Damaged { collection: String, problem: String },
+    /// The collection is somebody else's, or not one that documents can be kept in (a view, one with a collation).
+    #[error("the collection `{collection}` can't be used: {problem}")]
+    NotOurCollection { collection: String, problem: String },
     /// Passes by itself, or when somebody sees to the server or the way to it.
     #[error(
         "could not {action} in the collection `{collection}`: no answer from MongoDB at {server} ({problem}): see that it runs and can be reached from here (its list of permitted addresses, security groups, DNS)"
@@ -193,6 +196,7 @@ impl DocumentsError {
             | DocumentsError::NotOurs { .. }
             | DocumentsError::NotClean { .. }
             | DocumentsError::Damaged { .. }
+            | DocumentsError::NotOurCollection { .. }
             | DocumentsError::SignIn { .. }
             | DocumentsError::Denied { .. }
             | DocumentsError::Certificate { .. }

@@ -9,7 +9,7 @@ mod validator;
 
 #[cfg(feature = "mongodb")]
 pub(crate) use plan::is_ours;
-pub use plan::{Change, DropReason, Found, FoundIndex, Tightness, beside, plan};
+pub use plan::{Change, DropReason, Foreign, Found, FoundIndex, Tightness, beside, plan};
 
 use bson::Document;
 use pipeline::{Name, Resource};

@@ -31,7 +31,17 @@ pub struct Found {
     /// What keeps the validator from refusing what breaks it, if somebody set it so: `validationAction: warn`.
     pub unenforced: Option<String>,
     /// Whether there are documents that Tidemill did not write. It is asked only where it matters: before a first validator is set that is tight.
-    pub foreign: bool,
+    pub foreign: Foreign,
+}
+
+/// Whether a collection holds documents that Tidemill did not write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Foreign {
+    #[default]
+    No,
+    Yes,
+    /// The server can't tell in a while.
+    Unknown,
 }
 
 /// An index as it was found.
@@ -152,14 +162,23 @@ fn validator(contract: &Contract, found: &Found, tightness: Tightness) -> Option
         return match tightness {
             // Without one everything is allowed: it can't be more relaxed.
             Tightness::Relaxed => None,
-            Tightness::Tight if found.foreign => Some(Change::Leave {
-                what: format!(
-                    "the collection `{}` has no validator, and is given none: it holds documents that Tidemill did not write, and whoever wrote them might \
-                     not be able to change them any more (move them to another collection, and Tidemill sets the contract's)",
-                    contract.collection
-                ),
-            }),
-            Tightness::Tight => set(new.clone()),
+            Tightness::Tight => match found.foreign {
+                Foreign::No => set(new.clone()),
+                Foreign::Yes => Some(Change::Leave {
+                    what: format!(
+                        "the collection `{}` has no validator, and is given none: it holds documents that Tidemill did not write, and whoever wrote them \
+                         might not be able to change them any more (move them to another collection, and Tidemill sets the contract's)",
+                        contract.collection
+                    ),
+                }),
+                Foreign::Unknown => Some(Change::Leave {
+                    what: format!(
+                        "the collection `{}` has no validator, and is given none: it is so large that the server could not tell in time whether it holds \
+                         documents that Tidemill did not write (if it does not, set the contract's validator by hand)",
+                        contract.collection
+                    ),
+                }),
+            },
         };
     };
     let Some(branches) = ours(old) else {

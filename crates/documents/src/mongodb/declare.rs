@@ -13,9 +13,10 @@ use super::error::{Fault, FaultKind};
 use super::indexes::{self, Dropped};
 use super::patience::Patience;
 use super::receipts::run;
+use super::replace::{self, Place};
 use super::turn::{Turn, Turns};
 use crate::contract::{self, DropReason, FoundIndex, IndexSpec};
-use crate::{Change, Contract, DocumentsError, Found, Target, Tightness};
+use crate::{Change, Contract, DocumentsError, Foreign, Found, Target, Tightness};
 
 /// What this process has declared, and its turns to do so.
 #[derive(Default)]
@@ -158,7 +159,8 @@ async fn ensure(store: &MongoDocuments, target: &Target, contract: &Contract) ->
     {
         return Ok(());
     }
-    let Some(collection) = written(store, target).await? else {
+    let Place::Collection(collection) = replace::place(store, target).await? else {
+        // Its documents come too late to go anywhere.
         return Ok(());
     };
     if store.declared.holds(&collection, contract) {
@@ -180,19 +182,6 @@ async fn ensure(store: &MongoDocuments, target: &Target, contract: &Contract) ->
     }
     store.declared.remember(collection, contract);
     Ok(())
-}
-
-/// The collection in the database that a target's documents go to; `None` when they come too late to go anywhere.
-async fn written(store: &MongoDocuments, target: &Target) -> Result<Option<String>, Fault> {
-    let Some(version) = target.version else {
-        return Ok(Some(target.collection.to_string()));
-    };
-    let visible = control::read(store, &target.collection).await?.visible;
-    Ok(match visible.map(|visible| version.cmp(&visible)) {
-        Some(std::cmp::Ordering::Less) => None,
-        Some(std::cmp::Ordering::Equal) => Some(target.collection.to_string()),
-        _ => Some(control::staged(&target.collection, version)),
-    })
 }
 
 /// The indexes of a collection that was just created. One that is built to take another's place takes over what users made there.
@@ -224,14 +213,14 @@ pub(super) async fn look(store: &MongoDocuments, name: &Name, collection: &str) 
     };
     if listed.get_str("type").is_ok_and(|kind| kind != "collection") {
         let problem = "it is a view or a time series, which documents can't be written to: give the collection another name";
-        return Err(Fault::damaged(problem.to_owned()));
+        return Err(Fault::not_ours(problem.to_owned()));
     }
     let options = listed.get_document("options").cloned().unwrap_or_default();
     // Its `_id`s would be compared by it: `a` and `A` may be one.
     let is_simple = |collation: &Document| collation.get_str("locale").is_ok_and(|locale| locale == "simple");
     if options.get_document("collation").is_ok_and(|collation| !is_simple(collation)) {
         let problem = "it was created with a collation of its own, by which different keys may be one: give the collection another name";
-        return Err(Fault::damaged(problem.to_owned()));
+        return Err(Fault::not_ours(problem.to_owned()));
     }
     let Some(indexes) = indexes::list_of(store, collection).await? else {
         return Ok(Looked { found, control });
@@ -243,7 +232,7 @@ pub(super) async fn look(store: &MongoDocuments, name: &Name, collection: &str) 
         ours: ours.collect(),
         indexes,
         unenforced: unenforced(&options),
-        foreign: false,
+        foreign: Foreign::No,
     };
     Ok(Looked { found, control })
 }
@@ -263,17 +252,19 @@ fn unenforced(options: &Document) -> Option<String> {
 /// Reads what matters for a plan.
 async fn found(store: &MongoDocuments, contract: &Contract, collection: &str, tightness: Tightness) -> Result<Found, Fault> {
     let mut found = look(store, &contract.collection, collection).await?.found;
-    let bare = found.validator.as_ref().is_none_or(Document::is_empty);
-    if tightness == Tightness::Tight && found.exists && bare {
-        found.foreign = is_foreign(store, collection).await?;
+    if asks_for_others(&found, tightness) {
+        found.foreign = foreign(store, collection).await?;
     }
     Ok(found)
 }
 
-/// Whether somebody else writes to the collection too. Where the server can't tell in a while, it may be.
-async fn is_foreign(store: &MongoDocuments, collection: &str) -> Result<bool, Fault> {
-    /// `MaxTimeMSExpired`.
-    const TOO_LONG: i32 = 50;
+/// Whether it matters for a plan who else writes to the collection.
+fn asks_for_others(found: &Found, tightness: Tightness) -> bool {
+    tightness == Tightness::Tight && found.exists && found.validator.as_ref().is_none_or(Document::is_empty)
+}
+
+/// Whether somebody else writes to the collection too. It is asked once, as it may take long.
+async fn foreign(store: &MongoDocuments, collection: &str) -> Result<Foreign, Fault> {
     let find = doc! {
         "find": collection,
         "filter": { "_tidemill.rank": { "$exists": false } },
@@ -282,12 +273,13 @@ async fn is_foreign(store: &MongoDocuments, collection: &str) -> Result<bool, Fa
         "singleBatch": true,
         "maxTimeMS": LOOK_MAX.as_millis() as i64,
     };
-    match store.link.command_again(find).await {
-        Err(fault) if fault.code == Some(TOO_LONG) => Ok(true),
+    match run(store, find).await {
+        Err(fault) if fault.is_time_up() => Ok(Foreign::Unknown),
         Err(fault) => Err(fault),
         Ok(reply) => {
             let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
-            Ok(batch.is_ok_and(|batch| !batch.is_empty()))
+            let any = batch.is_ok_and(|batch| !batch.is_empty());
+            Ok(if any { Foreign::Yes } else { Foreign::No })
         }
     }
 }
@@ -321,20 +313,33 @@ fn exists_is_fine(result: Result<Document, Fault>) -> Result<(), Fault> {
 /// Sets the validator that is planned from what is there now. Two processes take turns: a validator is set as a whole, and must not lose what the other added.
 async fn set_validator(store: &MongoDocuments, contract: &Contract, collection: &str, tightness: Tightness) -> Result<(), Fault> {
     let name = &contract.collection;
-    if planned(&found(store, contract, collection, tightness).await?, contract, tightness).is_none() {
-        return Ok(());
+    let found = found(store, contract, collection, tightness).await?;
+    if planned(&found, contract, tightness).is_none() {
+        return is_told(store, &found).await;
     }
+    let asked = asks_for_others(&found, tightness);
+    let foreign = if asked { found.foreign } else { Foreign::Unknown };
     let mut turn = store.declared.turns.queue().await;
-    let result = set_in_turn(store, contract, collection, tightness, &mut turn).await;
+    let result = set_in_turn(store, contract, collection, (tightness, foreign), &mut turn).await;
     turn.end(store, name).await;
     result
 }
 
+/// What is left alone because the server can't tell whose it is must be said.
+async fn is_told(store: &MongoDocuments, found: &Found) -> Result<(), Fault> {
+    if found.foreign != Foreign::Unknown {
+        return Ok(());
+    }
+    let text = "it can't tell in time whether there are documents that Tidemill did not write: the collection is left as it is";
+    Err(store.fault(FaultKind::Other, 0, text.to_owned()).await)
+}
+
+/// What was asked before about documents of others is not asked again: a turn is short.
 async fn set_in_turn(
     store: &MongoDocuments,
     contract: &Contract,
     collection: &str,
-    tightness: Tightness,
+    (tightness, foreign): (Tightness, Foreign),
     turn: &mut Turn<'_>,
 ) -> Result<(), Fault> {
     let mut patience = Patience::new();
@@ -342,19 +347,22 @@ async fn set_in_turn(
     let mut changes = 0;
     loop {
         let taken = turn.take(store, &contract.collection).await?;
-        let found = found(store, contract, collection, tightness).await?;
+        let mut found = look(store, &contract.collection, collection).await?.found;
+        if asks_for_others(&found, tightness) {
+            found.foreign = foreign;
+        }
         let change = match planned(&found, contract, tightness) {
             Some(change) => change,
             // It was set, but perhaps not on a majority.
             None if unsure => doc! { "validator": found.validator.unwrap_or_default() },
             // Done, by this process or by another in its turn.
-            None => return Ok(()),
+            None => return is_told(store, &found).await,
         };
         if !taken {
             turn.wait(store).await?;
             continue;
         }
-        if !turn.is_fresh() {
+        if !turn.is_fresh(store).await? {
             continue;
         }
         if changes == CHANGES_MAX {

@@ -41,6 +41,8 @@ pub(super) enum FaultKind {
     Unknown,
     /// What is stored is not what we wrote.
     Damaged,
+    /// The collection is somebody else's, or not one that documents can be kept in.
+    NotOurs,
     /// Whatever else the server says.
     Other,
 }
@@ -59,9 +61,20 @@ impl Fault {
         Fault::new(FaultKind::Damaged, problem, Place::default())
     }
 
+    pub(super) fn not_ours(problem: String) -> Fault {
+        Fault::new(FaultKind::NotOurs, problem, Place::default())
+    }
+
     /// Whether the same call may succeed if it is made again soon.
     pub(super) fn is_retryable(&self) -> bool {
         matches!(self.kind, FaultKind::Unreachable | FaultKind::Passing | FaultKind::Renewed)
+    }
+
+    /// Whether the server gave up because of `maxTimeMS`.
+    pub(super) fn is_time_up(&self) -> bool {
+        /// `MaxTimeMSExpired`.
+        const CODE: i32 = 50;
+        self.code == Some(CODE)
     }
 
     pub(super) fn named(self, action: &'static str, collection: &str) -> DocumentsError {
@@ -93,6 +106,7 @@ impl Fault {
             FaultKind::NoUri => DocumentsError::NoUri { source: text.into() },
             FaultKind::TooOld => DocumentsError::Unsupported { server, problem: text },
             FaultKind::Damaged => DocumentsError::Damaged { collection, problem: text },
+            FaultKind::NotOurs => DocumentsError::NotOurCollection { collection, problem: text },
             FaultKind::NamespaceNotFound | FaultKind::NamespaceExists | FaultKind::Duplicate | FaultKind::Unknown | FaultKind::Other => {
                 DocumentsError::Refused {
                     action,

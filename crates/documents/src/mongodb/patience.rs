@@ -8,11 +8,11 @@ use super::error::Fault;
 
 /// Tries that failed one after the other.
 const TRIES_MAX: u32 = 8;
-/// From the first try on. A queue's message waits longer than this.
+/// From the first try on, or the last progress. A queue's message waits longer than this.
 const TOTAL_MAX: Duration = Duration::from_secs(60);
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(4);
-/// Rounds without a failure in which others were first. Each time one of them came further, so that this many mean that something is wrong.
+/// Rounds without a failure or progress in which others were first. Each time one of them came further, so that this many mean that something is wrong.
 const ROUNDS_MAX: u32 = 200;
 
 /// The tries at one thing.
@@ -30,6 +30,11 @@ impl Patience {
             failed: 0,
             rounds: 0,
         }
+    }
+
+    /// Something was done that stays done: clock and counts begin anew.
+    pub(super) fn progressed(&mut self) {
+        *self = Patience::new();
     }
 
     /// After a failure: waits, if it may pass, or gives it back.

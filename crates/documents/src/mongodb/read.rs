@@ -132,9 +132,7 @@ pub(super) async fn names(store: &MongoDocuments, filter: Document) -> Result<Ve
 
 /// To ask again is in vain when there are too many to be counted in time.
 fn too_many(fault: Fault) -> Fault {
-    /// `MaxTimeMSExpired`.
-    const TIME_IS_UP: i32 = 50;
-    if fault.code != Some(TIME_IS_UP) {
+    if !fault.is_time_up() {
         return fault;
     }
     let text = format!(

@@ -43,10 +43,17 @@ pub(super) async fn visible(store: &MongoDocuments, collection: &Name) -> Result
 pub(super) async fn replace(store: &MongoDocuments, collection: &Name, version: Version) -> Result<Replaced, DocumentsError> {
     let mut patience = Patience::new();
     let named = |fault: Fault| fault.named(ACTION, collection.as_str());
+    let (mut noted, mut changes) = (None, 0);
+    let mut looked = false;
     loop {
-        match step(store, collection, version).await {
+        match step(store, collection, version, &mut looked).await {
             Ok(Some(replaced)) => return Ok(replaced),
             Ok(None) => {
+                let now = control::read(store, collection).await.ok();
+                if now.is_some() && now != noted && changes < CHANGES_MAX {
+                    (noted, changes) = (now, changes + 1);
+                    patience.progressed();
+                }
                 if !patience.again().await {
                     let fault = store.fault(FaultKind::Passing, 0, "others were first each time".to_owned());
                     return Err(named(fault.await));
@@ -57,8 +64,12 @@ pub(super) async fn replace(store: &MongoDocuments, collection: &Name, version: 
     }
 }
 
+/// So many changes of what is noted are progress; more are steps that undo one another.
+const CHANGES_MAX: u32 = 100;
+
 /// One step on the way; the answer, when there is nothing left to do. Each may be the last that a process does.
-async fn step(store: &MongoDocuments, collection: &Name, version: Version) -> Result<Option<Replaced>, Fault> {
+/// `looked`: no documents of others were found.
+async fn step(store: &MongoDocuments, collection: &Name, version: Version, looked: &mut bool) -> Result<Option<Replaced>, Fault> {
     let control = control::read(store, collection).await?;
     if let Some(swap) = &control.swap {
         finish(store, collection, &control, swap).await?;
@@ -69,7 +80,14 @@ async fn step(store: &MongoDocuments, collection: &Name, version: Version) -> Re
         return Ok(Some(if visible == version { Replaced::Visible } else { Replaced::Older }));
     }
     let live = live(store, collection).await?;
-    check(store, collection, &control, live.as_ref()).await?;
+    if let Some(live) = &live {
+        check(live)?;
+        // Later versions take the place of a version, and whoever adds to that by hand knows it.
+        if control.visible.is_none() && !*looked {
+            look_for_others(store, collection).await?;
+            *looked = true;
+        }
+    }
     let Some(from) = make_ready(store, collection, version, &control).await? else {
         return Ok(None);
     };
@@ -142,35 +160,44 @@ async fn live(store: &MongoDocuments, collection: &Name) -> Result<Option<Live>,
 }
 
 /// Whether the collection may be dropped for a version: nothing goes with it that is not Tidemill's.
-async fn check(store: &MongoDocuments, collection: &Name, control: &Control, live: Option<&Live>) -> Result<(), Fault> {
-    let Some(live) = live else { return Ok(()) };
-    let refused = |problem: &str| {
-        let text = format!("{problem}, and `replace` would drop it: move it away, or load into another collection");
-        Err(Fault::damaged(text))
-    };
+fn check(live: &Live) -> Result<(), Fault> {
     if !live.is_collection {
-        return refused("it is a view or a time series");
+        return Err(kept("it is a view or a time series"));
     }
     let theirs = live.validator.as_ref().filter(|validator| !validator.is_empty());
     if theirs.is_some_and(|validator| !is_ours(validator)) {
-        return refused("it has a validator that Tidemill did not make");
-    }
-    // Later versions take the place of a version, and whoever adds to that by hand knows it.
-    if control.visible.is_none() && is_foreign(store, collection).await? {
-        return refused("it has documents that Tidemill did not write");
+        return Err(kept("it has a validator that Tidemill did not make"));
     }
     Ok(())
 }
 
-async fn is_foreign(store: &MongoDocuments, collection: &Name) -> Result<bool, Fault> {
+fn kept(problem: &str) -> Fault {
+    let text = format!("{problem}, and `replace` would drop it: move it away, or load into another collection");
+    Fault::not_ours(text)
+}
+
+/// How long a collection is searched for documents of others: every document is looked at.
+const LOOK_MAX: Duration = Duration::from_secs(60);
+
+/// It fails if there are documents of others, or if the server can't tell in time.
+async fn look_for_others(store: &MongoDocuments, collection: &Name) -> Result<(), Fault> {
     let found = store.link.attempt(|database| {
         let documents = database.collection::<Document>(collection.as_str());
         async move {
             let find = documents.find_one(doc! { "_tidemill.rank": { "$exists": false } });
-            find.projection(doc! { "_id": 1 }).await
+            find.projection(doc! { "_id": 1 }).max_time(LOOK_MAX).await
         }
     });
-    Ok(found.await?.is_some())
+    match found.await {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(kept("it has documents that Tidemill did not write")),
+        Err(fault) if fault.is_time_up() => Err(Fault::not_ours(format!(
+            "in {} s the server could not tell whether it has documents that Tidemill did not write, which `replace` would drop: move it away (or drop it, \
+             if nothing in it is needed), or load into another collection",
+            LOOK_MAX.as_secs()
+        ))),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Where a target's documents are written.

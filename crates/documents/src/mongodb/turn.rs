@@ -17,6 +17,8 @@ use super::error::{Fault, FaultKind};
 const TURN_MAX: Duration = Duration::from_secs(45);
 /// How old a turn may be when a change is sent. With what the change itself may take it is over well before [`TURN_MAX`].
 const FRESH_MAX: Duration = Duration::from_secs(10);
+/// How often a turn is begun anew because the looks that come before a change took too long.
+const LATE_MAX: u32 = 3;
 const WAIT_MAX: Duration = Duration::from_secs(150);
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -39,14 +41,17 @@ impl Default for Turns {
 
 impl Turns {
     pub(super) async fn queue(&self) -> Turn<'_> {
+        // Who waits for its turn here does not wait for other processes yet.
+        let queue = self.queue.lock().await;
         Turn {
             by: self.by,
             taken: None,
+            late: 0,
             kept: false,
             theirs: Theirs::default(),
             pauses: 0,
             since: Instant::now(),
-            _queue: self.queue.lock().await,
+            _queue: queue,
         }
     }
 }
@@ -55,6 +60,7 @@ impl Turns {
 pub(super) struct Turn<'t> {
     by: ObjectId,
     taken: Option<Instant>,
+    late: u32,
     kept: bool,
     theirs: Theirs,
     pauses: u32,
@@ -82,9 +88,22 @@ impl Turn<'_> {
         Ok(taken)
     }
 
-    /// Whether there is time to make a change.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.taken.is_some_and(|taken| taken.elapsed() < FRESH_MAX)
+    /// Whether there is time to make a change. If not, the turn is to be begun anew; `Err` when that was in vain too often.
+    pub(super) async fn is_fresh(&mut self, store: &MongoDocuments) -> Result<bool, Fault> {
+        if self.in_time() {
+            return Ok(true);
+        }
+        if self.late < LATE_MAX {
+            return Ok(false);
+        }
+        let text = "it answers too slowly for its validator to be changed".to_owned();
+        Err(store.fault(FaultKind::Passing, 0, text).await)
+    }
+
+    fn in_time(&mut self) -> bool {
+        let in_time = self.taken.is_some_and(|taken| taken.elapsed() < FRESH_MAX);
+        self.late += u32::from(!in_time);
+        in_time
     }
 
     /// Waits a little for another to end its turn.
@@ -164,5 +183,18 @@ mod tests {
         assert!(!theirs.is_over(&turn(2), start + long));
         assert!(!theirs.is_over(&turn(2), start + long + TURN_MAX));
         assert!(theirs.is_over(&turn(2), start + long + long));
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_is_late_each_time_is_given_up() {
+        let turns = Turns::default();
+        let mut turn = turns.queue().await;
+        turn.taken = Some(Instant::now());
+        assert!(turn.in_time());
+        turn.taken = Instant::now().checked_sub(FRESH_MAX);
+        for late in 1..=LATE_MAX {
+            assert!(!turn.in_time());
+            assert_eq!(turn.late, late);
+        }
     }
 }

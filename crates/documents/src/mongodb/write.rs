@@ -36,12 +36,16 @@ pub(super) async fn write(store: &MongoDocuments, target: &Target, batch: &Batch
         held: None,
         place: String::new(),
         occupied: Vec::new(),
-        reprises: 0,
     };
     let mut patience = Patience::new();
     let named = |fault: Fault| fault.named(ACTION, target.collection.as_str());
     loop {
-        match writing.round().await {
+        let before = writing.attempt.done();
+        let round = writing.round().await;
+        if writing.attempt.done() > before {
+            patience.progressed();
+        }
+        match round {
             Ok(Round::Answer(outcome)) => return Ok(outcome),
             Ok(Round::Again) => {
                 if !patience.again().await {
@@ -69,12 +73,7 @@ struct Writing<'a, 'p, 'd> {
     place: String,
     /// Candidates that would be refused because another document has what must be unique, and why.
     occupied: Vec<(usize, String)>,
-    /// How often more of them were tried again.
-    reprises: u32,
 }
-
-/// How often candidates are tried again that others stand in the way of, as long as others are written: a value may move from document to document of a batch.
-const REPRISES_MAX: u32 = 8;
 
 enum Round {
     Answer(WriteOutcome),
@@ -111,6 +110,7 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
             self.occupied.clear();
             self.replace_some().await?;
             self.insert_some().await?;
+            self.occupied_once_more(before).await?;
             self.settle_occupied(before);
             if !self.attempt.open().is_empty() {
                 return Ok(Round::Again);
@@ -119,10 +119,23 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
         self.finish().await
     }
 
-    /// Refuses what others stand in the way of, unless something was written that may have made room.
+    /// Tries again what others stand in the way of, from the end, if something was written that may have made room: a value may move from document to document of
+    /// a batch, and each makes room for the one before it.
+    async fn occupied_once_more(&mut self, done_before: usize) -> Result<(), Fault> {
+        if self.occupied.is_empty() || self.attempt.done() == done_before {
+            return Ok(());
+        }
+        let mut occupied: Vec<usize> = std::mem::take(&mut self.occupied).into_iter().map(|(at, _)| at).collect();
+        occupied.sort_unstable_by(|one, other| other.cmp(one));
+        let inserts = self.attempt.inserts();
+        let (inserts, updates): (Vec<_>, Vec<_>) = occupied.into_iter().partition(|at| inserts.binary_search(at).is_ok());
+        self.send_all(&updates, Kind::Update).await?;
+        self.send_all(&inserts, Kind::Insert).await
+    }
+
+    /// Refuses what others stand in the way of, unless something was written that may have made room: so there are no more such rounds than documents.
     fn settle_occupied(&mut self, done_before: usize) {
-        if self.attempt.done() > done_before && self.reprises < REPRISES_MAX {
-            self.reprises += u32::from(!self.occupied.is_empty());
+        if self.attempt.done() > done_before {
             return;
         }
         for (at, words) in std::mem::take(&mut self.occupied) {
@@ -271,21 +284,26 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
         let mut fitting = Vec::with_capacity(entries.len());
         for at in entries {
             match self.replacement(at).map(|statement| statement.bytes()) {
-                Some(bytes) if bytes + 1024 <= COMMAND_BYTES_MAX => fitting.push((at, bytes)),
+                Some(bytes) if bytes + 1024 <= COMMAND_BYTES_MAX => fitting.push(at),
                 _ => self.attempt.refuse(at, TOO_LONG.to_owned()),
             }
         }
-        for range in cut(fitting.iter().map(|(_, bytes)| *bytes)) {
-            let entries: Vec<usize> = fitting.get(range).unwrap_or_default().iter().map(|(at, _)| *at).collect();
-            self.send(&entries, Kind::Update).await?;
-        }
-        Ok(())
+        self.send_all(&fitting, Kind::Update).await
     }
 
     async fn insert_some(&mut self) -> Result<(), Fault> {
         let entries = self.attempt.inserts();
-        for range in cut(entries.iter().map(|at| self.bytes(*at).len() + 16)) {
-            self.send(entries.get(range).unwrap_or_default(), Kind::Insert).await?;
+        self.send_all(&entries, Kind::Insert).await
+    }
+
+    /// Sends some candidates in as many commands as they need.
+    async fn send_all(&mut self, entries: &[usize], kind: Kind) -> Result<(), Fault> {
+        let bytes = |at: &usize| match kind {
+            Kind::Insert => self.bytes(*at).len() + 16,
+            Kind::Update => self.replacement(*at).map_or(0, |statement| statement.bytes()),
+        };
+        for range in cut(entries.iter().map(bytes)) {
+            self.send(entries.get(range).unwrap_or_default(), kind).await?;
         }
         Ok(())
     }
@@ -298,14 +316,17 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
             let command = self.command(entries, kind)?;
             match self.store.link.command(command).await {
                 Ok(reply) => {
-                    for (at, words) in self.take(entries, &reply).await? {
+                    let unclear = self.take(entries, &reply).await?;
+                    // That many are at fault themselves, since others were taken: they needn't wait for the server.
+                    let known = u32::from(unclear.len() > UNCLEAR_MAX);
+                    for (at, words) in unclear {
                         match entries {
                             [_] if refused > 0 => self.attempt.refuse(at, words),
                             [_] => {
                                 pause(UNCLEAR_PAUSE).await;
                                 parts.push((entries, refused + 1));
                             }
-                            _ => parts.extend(entries.chunks(1).filter(|one| *one == [at]).map(|one| (one, 0))),
+                            _ => parts.extend(entries.chunks(1).filter(|one| *one == [at]).map(|one| (one, known))),
                         }
                     }
                 }
@@ -337,26 +358,34 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
     async fn take(&mut self, entries: &[usize], reply: &bson::Document) -> Result<Vec<(usize, String)>, Fault> {
         let reply = reply::read(reply).map_err(|problem| Fault::damaged(problem.to_owned()))?;
         let mut failed = vec![false; entries.len()];
-        let mut trouble = None;
-        let mut unclear = Vec::new();
+        let found = usize::try_from(reply.found).unwrap_or(usize::MAX);
+        let (mut trouble, mut unclear) = (None, Vec::new());
+        // Whether the server took some, or would not for reasons of their own: then it is well.
+        let mut is_well = found > 0;
+        let mut last_unclear = None;
         let errors = reply.errors.len();
         for error in reply.errors {
             let (Some(at), Some(failed)) = (entries.get(error.statement), failed.get_mut(error.statement)) else {
                 return Err(Fault::damaged("the server speaks of a statement that is not there".to_owned()));
             };
             *failed = true;
+            is_well |= matches!(error.meaning, Meaning::Taken | Meaning::Refused(_) | Meaning::Occupied(_));
             match error.meaning {
                 Meaning::Taken => self.attempt.taken(*at),
                 Meaning::Refused(words) => self.attempt.refuse(*at, words),
                 Meaning::Occupied(words) => self.occupied.push((*at, words)),
                 Meaning::Again(code, words) => trouble = trouble.or(Some((FaultKind::Passing, code, words))),
                 Meaning::Trouble(kind, code, words) => trouble = Some((kind, code, words)),
-                // That so many documents are at fault is not likely.
-                Meaning::Unclear(code, words) if unclear.len() == UNCLEAR_MAX => trouble = Some((FaultKind::Other, code, words)),
-                Meaning::Unclear(_, words) => unclear.push((*at, words)),
+                Meaning::Unclear(code, words) => {
+                    last_unclear = Some((FaultKind::Passing, code, words.clone()));
+                    unclear.push((*at, words));
+                }
             }
         }
-        let found = usize::try_from(reply.found).unwrap_or(usize::MAX);
+        // That so many documents are at fault, and no other is taken, is not likely.
+        if unclear.len() > UNCLEAR_MAX && !is_well {
+            trouble = trouble.or(last_unclear);
+        }
         let (sent, of) = (
             entries.iter().zip(&failed).filter(|(_, failed)| !**failed),
             entries.len() - errors.min(entries.len()),
@@ -449,7 +478,7 @@ enum Kind {
     Update,
 }
 
-/// The most documents of a command that are tried by themselves, for a reason that may be theirs or the server's.
+/// The most documents of a command that are tried by themselves, for a reason that may be theirs or the server's, when none of it was taken.
 const UNCLEAR_MAX: usize = 16;
 /// How long the server is given, should the trouble be its own.
 const UNCLEAR_PAUSE: Duration = Duration::from_millis(500);

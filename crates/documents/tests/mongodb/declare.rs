@@ -318,7 +318,7 @@ async fn a_view_is_no_place_for_documents() {
     database.command(json!({"create": "things", "viewOn": "source", "pipeline": []}));
     let error = store.declare(&target(), &contract("a", vec![])).await.unwrap_err();
     assert!(
-        matches!(&error, DocumentsError::Damaged { problem, .. } if problem.contains("view")),
+        matches!(&error, DocumentsError::NotOurCollection { problem, .. } if problem.contains("view")),
         "{error:?}"
     );
 }
@@ -334,7 +334,7 @@ async fn keys_that_are_equal_by_a_collation_have_no_place_in_a_collection() {
         store.plan(&contract, Tightness::Tight).await.unwrap_err(),
     ] {
         assert!(
-            matches!(&error, DocumentsError::Damaged { problem, .. } if problem.contains("collation")),
+            matches!(&error, DocumentsError::NotOurCollection { problem, .. } if problem.contains("collation")),
             "{error:?}"
         );
     }

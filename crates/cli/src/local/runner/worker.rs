@@ -83,6 +83,7 @@ impl Away {
                 error,
                 DocumentsError::NotClean { .. }
                     | DocumentsError::Damaged { .. }
+                    | DocumentsError::NotOurCollection { .. }
                     | DocumentsError::Refused { .. }
                     | DocumentsError::Denied { .. }
             )

@@ -207,7 +207,7 @@ fn without_a_validator_nothing_is_made_stricter_before_its_time() {
 fn a_first_validator_does_not_stand_in_the_way_of_others() {
     let there = Found {
         exists: true,
-        foreign: true,
+        foreign: Foreign::Yes,
         ..Found::default()
     };
     assert_eq!(plan(&contract(1, Vec::new()), &there, Tightness::Relaxed), []);
@@ -480,9 +480,18 @@ fn some_validator() -> impl Strategy<Value = Option<Document>> {
     ]
 }
 
+fn some_foreign() -> impl Strategy<Value = Foreign> {
+    prop_oneof![Just(Foreign::No), Just(Foreign::Yes), Just(Foreign::Unknown)]
+}
+
 fn some_found() -> impl Strategy<Value = Found> {
-    let there = (some_indexes(), some_validator(), any::<Vec<Pick>>(), any::<(bool, bool)>()).prop_map(
-        |(indexes, validator, picks, (warns, foreign))| {
+    let there = (
+        some_indexes(),
+        some_validator(),
+        any::<Vec<Pick>>(),
+        (any::<bool>(), some_foreign()),
+    )
+        .prop_map(|(indexes, validator, picks, (warns, foreign))| {
             let names: Vec<String> = indexes.iter().map(|index| index.name.clone()).collect();
             let ours = picks
                 .iter()
@@ -497,8 +506,7 @@ fn some_found() -> impl Strategy<Value = Found> {
                 unenforced: warns.then(|| "validationAction: warn".to_owned()),
                 foreign,
             }
-        },
-    );
+        });
     prop_oneof![1 => Just(Found::default()), 9 => there]
 }
 

@@ -97,6 +97,7 @@ fn a_fault_says_for_itself_what_happens_next() {
         FaultKind::Uri,
         FaultKind::TooOld,
         FaultKind::Damaged,
+        FaultKind::NotOurs,
         FaultKind::Other,
     ] {
         assert!(!named(kind).passes(), "{kind:?}");

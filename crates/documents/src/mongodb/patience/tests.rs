@@ -33,6 +33,18 @@ async fn time_runs_out_for_failures_and_for_rounds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn progress_begins_the_clock_and_the_counts_anew() {
+    let mut patience = Patience::new();
+    for _ in 0..2 * ROUNDS_MAX {
+        advance(TOTAL_MAX).await;
+        patience.progressed();
+        assert!(patience.again().await);
+    }
+    advance(TOTAL_MAX).await;
+    assert!(!patience.again().await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn rounds_come_to_an_end() {
     let mut patience = Patience::new();
     let mut rounds = 1;

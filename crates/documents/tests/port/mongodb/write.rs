@@ -143,6 +143,30 @@ async fn a_unique_value_moves_from_document_to_document() {
     );
 }
 
+/// However many documents a value is passed on over, first up, then down.
+#[tokio::test]
+async fn unique_values_move_over_many_documents() {
+    let (database, store) = new();
+    database.command(json!({"createIndexes": "things", "indexes": [{"key": {"place": 1}, "name": "place_1", "unique": true}]}));
+    for (rank, shift) in [(1, 0), (2, 1), (3, 0)] {
+        let of = |id: i32| with(&Made::new(id, rank, rank as u8), "place", id + shift);
+        let batch: Vec<_> = (0..30).map(of).collect();
+        let outcome = write_bytes(&store, &merge("things"), &format!("o{rank}"), 0, &batch).await.unwrap();
+        assert_eq!(outcome.tally.inserted + outcome.tally.updated, 30, "{outcome:?}");
+        assert_eq!(all(&store, "things").await, batch);
+    }
+    // Neither order will do: what moves up and what moves down alternate, each in a chain of its own across the other.
+    let order: Vec<i32> = (0..15).flat_map(|at| [at, 29 - at]).collect();
+    let mut batch = Vec::new();
+    for id in 0..30 {
+        let at = order.iter().position(|one| *one == id).unwrap();
+        batch.push(with(&Made::new(id, 4, 4), "place", order.get(at + 1).copied().unwrap_or(99)));
+    }
+    let outcome = write_bytes(&store, &merge("things"), "o4", 0, &batch).await.unwrap();
+    assert_eq!(outcome.tally.updated, 30, "{outcome:?}");
+    assert_eq!(all(&store, "things").await, batch);
+}
+
 #[tokio::test]
 async fn keys_that_no_server_takes_are_refused() {
     let (_database, store) = new();
