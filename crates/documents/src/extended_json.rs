@@ -1,4 +1,5 @@
 //! Relaxed Extended JSON v2 (the MongoDB specification of that name), straight from the bytes of a BSON document; and back, for the texts that we keep.
+#![cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "only the embedded store reads texts back"))]
 
 mod longs;
 pub(crate) mod read;
