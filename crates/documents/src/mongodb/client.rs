@@ -117,6 +117,11 @@ impl Link {
         self.run(CALL_MAX, On::Ours, command).await
     }
 
+    /// The same, of a command that is a tree.
+    pub(super) async fn command_once(&self, command: Document) -> Result<Document, Fault> {
+        self.command(raw(&command)?).await
+    }
+
     /// Runs a command that may be run twice: when the user's credentials are new, or the connection was cut once.
     pub(super) async fn command_again(&self, command: Document) -> Result<Document, Fault> {
         self.again(CALL_MAX, command).await
@@ -270,7 +275,7 @@ async fn connect(uri: SecretString) -> Result<Connected, Fault> {
     })
 }
 
-fn raw(command: &Document) -> Result<RawDocumentBuf, Fault> {
+pub(super) fn raw(command: &Document) -> Result<RawDocumentBuf, Fault> {
     RawDocumentBuf::try_from(command).map_err(|_| Fault::damaged("a command can't be written as BSON".to_owned()))
 }
 

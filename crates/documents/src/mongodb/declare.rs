@@ -12,7 +12,6 @@ use super::control::{self, Control};
 use super::error::{Fault, FaultKind};
 use super::indexes::{self, Dropped};
 use super::patience::Patience;
-use super::receipts::run;
 use super::replace::{self, Place};
 use super::turn::{Turn, Turns};
 use crate::contract::{self, DropReason, FoundIndex, IndexSpec};
@@ -273,7 +272,7 @@ async fn foreign(store: &MongoDocuments, collection: &str) -> Result<Foreign, Fa
         "singleBatch": true,
         "maxTimeMS": LOOK_MAX.as_millis() as i64,
     };
-    match run(store, find).await {
+    match store.link.command_once(find).await {
         Err(fault) if fault.is_time_up() => Ok(Foreign::Unknown),
         Err(fault) => Err(fault),
         Ok(reply) => {
@@ -394,7 +393,7 @@ async fn modify(store: &MongoDocuments, collection: &str, change: Document) -> R
     let mut command = doc! { "collMod": collection };
     command.extend(change);
     command.extend(doc! { "maxTimeMS": CHANGE_MAX.as_millis() as i64, "writeConcern": control::majority() });
-    run(store, command).await.map(drop)
+    store.link.command_once(command).await.map(drop)
 }
 
 /// What `collMod` must be told.

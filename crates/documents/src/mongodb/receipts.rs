@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, DateTime, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
+use bson::{Binary, Bson, DateTime, Document, RawBsonRef, RawDocument, doc};
 use tokio::sync::OnceCell;
 
 use super::MongoDocuments;
 use super::attempt::Plan;
+use super::client::raw;
 use super::control::majority;
 use super::cursor::batches;
 use super::declare::is_answer;
@@ -88,7 +89,7 @@ pub(super) async fn arrive(store: &MongoDocuments, id: &str, new: &Receipt, answ
 pub(super) async fn read(store: &MongoDocuments, id: &str) -> Result<Known, Fault> {
     let command =
         doc! { "find": RECEIPTS, "filter": { "_id": id }, "limit": 1, "singleBatch": true, "readConcern": { "level": "majority" } };
-    let reply = run(store, command).await?;
+    let reply = store.link.command_once(command).await?;
     let cursor = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
     let found = cursor.map_err(|_| Fault::damaged("the answer to `find` has no batch".to_owned()))?;
     match found.first().and_then(Bson::as_document) {
@@ -107,7 +108,7 @@ pub(super) async fn stands(store: &MongoDocuments, id: &str, held: &Receipt) -> 
         "singleBatch": true,
         "readConcern": { "level": "majority" },
     };
-    let reply = run(store, command).await?;
+    let reply = store.link.command_once(command).await?;
     let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
     Ok(batch.is_ok_and(|batch| !batch.is_empty()))
 }
@@ -192,7 +193,7 @@ pub(super) struct Prepared(OnceCell<()>);
 async fn index(store: &MongoDocuments) -> Result<(), Fault> {
     let index = doc! { "name": "open", "key": { "open": 1 }, "sparse": true };
     let command = doc! { "createIndexes": RECEIPTS, "indexes": [index], "writeConcern": majority() };
-    match run(store, command).await {
+    match store.link.command_once(command).await {
         Err(fault) if !is_answer(&fault) && fault.kind != FaultKind::Denied => Err(fault),
         _ => Ok(()),
     }
@@ -231,7 +232,7 @@ pub(super) async fn forget(store: &MongoDocuments, object: &str) -> Result<(), D
     };
     let mut patience = Patience::new();
     loop {
-        let deleted = match run(store, command.clone()).await {
+        let deleted = match store.link.command_once(command.clone()).await {
             Ok(reply) => all_deleted(store, &reply).await,
             Err(fault) => Err(fault),
         };
@@ -268,21 +269,12 @@ fn failed(meaning: Meaning) -> (FaultKind, i32, String) {
     }
 }
 
-/// Runs a command, once.
-pub(super) async fn run(store: &MongoDocuments, command: Document) -> Result<Document, Fault> {
-    store.link.command(raw(&command)?).await
-}
-
 async fn find_and_modify(store: &MongoDocuments, command: Document) -> Result<Option<Document>, Fault> {
-    let mut reply = run(store, command).await?;
+    let mut reply = store.link.command_once(command).await?;
     Ok(match reply.remove("value") {
         Some(Bson::Document(value)) => Some(value),
         _ => None,
     })
-}
-
-fn raw(command: &Document) -> Result<RawDocumentBuf, Fault> {
-    RawDocumentBuf::try_from(command).map_err(|_| Fault::damaged("a command can't be written as BSON".to_owned()))
 }
 
 impl MongoDocuments {

@@ -11,7 +11,6 @@ use super::MongoDocuments;
 use super::control::{self, Control, Swap, spell};
 use super::error::{Fault, FaultKind};
 use super::patience::Patience;
-use super::receipts::run;
 use super::{indexes, read};
 use crate::contract::is_ours;
 use crate::{DocumentsError, Replaced, Target, Version};
@@ -142,7 +141,7 @@ struct Live {
 
 async fn live(store: &MongoDocuments, collection: &Name) -> Result<Option<Live>, Fault> {
     let command = doc! { "listCollections": 1, "filter": { "name": collection.as_str() } };
-    let reply = run(store, command).await?;
+    let reply = store.link.command_once(command).await?;
     let listed = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
     let listed = listed.map_err(|_| Fault::damaged("the answer to `listCollections` has no batch".to_owned()))?;
     let live = listed.first().and_then(Bson::as_document).map(|listed| {
@@ -261,7 +260,7 @@ async fn finish_left_behind(store: &MongoDocuments, collection: &Name) -> Result
 /// Makes a collection, unless it is there.
 pub(super) async fn create(store: &MongoDocuments, name: &str) -> Result<(), Fault> {
     let command = doc! { "create": name, "writeConcern": control::majority() };
-    match run(store, command).await {
+    match store.link.command_once(command).await {
         Err(fault) if fault.kind != FaultKind::NamespaceExists => Err(fault),
         _ => Ok(()),
     }
@@ -332,7 +331,7 @@ async fn drop_older(store: &MongoDocuments, collection: &Name, visible: Version)
             let version = name.strip_prefix(&prefix).and_then(|rest| rest.get(..newest.len()));
             if version.is_some_and(|version| version <= newest.as_str()) {
                 let command = doc! { "drop": name, "writeConcern": control::majority() };
-                match run(store, command).await {
+                match store.link.command_once(command).await {
                     Err(fault) if fault.kind != FaultKind::NamespaceNotFound => return Err(fault),
                     _ => {}
                 }

@@ -45,30 +45,7 @@ async fn killed_after<T>(wakes: usize, work: impl Future<Output = T>) -> Option<
     Mortal { work, wakes }.await
 }
 
-macro_rules! suite {
-    ($($name:ident),+ $(,)?) => {
-        $(
-            #[tokio::test]
-            async fn $name() {
-                let (_database, store) = new();
-                suite::$name(&store).await;
-            }
-        )+
-    };
-}
-
-suite!(
-    verdicts,
-    the_highest_of_a_batch_is_judged,
-    tombstones,
-    keys_are_in_order,
-    what_is_not_there,
-    refusals,
-    what_is_not_clean_writes_nothing,
-    replacement,
-    a_merged_collection_can_be_replaced,
-    receipts,
-);
+suite!();
 
 #[tokio::test]
 async fn equals_the_model() {

@@ -17,30 +17,7 @@ fn new() -> (TempDir, SqliteDocuments) {
     (folder, store)
 }
 
-macro_rules! suite {
-    ($($name:ident),+ $(,)?) => {
-        $(
-            #[tokio::test]
-            async fn $name() {
-                let (_folder, store) = new();
-                suite::$name(&store).await;
-            }
-        )+
-    };
-}
-
-suite!(
-    verdicts,
-    the_highest_of_a_batch_is_judged,
-    tombstones,
-    keys_are_in_order,
-    what_is_not_there,
-    refusals,
-    what_is_not_clean_writes_nothing,
-    replacement,
-    a_merged_collection_can_be_replaced,
-    receipts,
-);
+suite!();
 
 #[tokio::test]
 async fn equals_the_model() {

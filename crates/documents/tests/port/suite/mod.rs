@@ -1,5 +1,32 @@
 //! What every store of documents must do. Each function wants a store with nothing in it.
 
+/// A test of each function of the suite, on a store that `new()` of the module makes, with what keeps it alive.
+macro_rules! suite {
+    () => {
+        suite!(
+            verdicts,
+            the_highest_of_a_batch_is_judged,
+            tombstones,
+            keys_are_in_order,
+            what_is_not_there,
+            refusals,
+            what_is_not_clean_writes_nothing,
+            replacement,
+            a_merged_collection_can_be_replaced,
+            receipts,
+        );
+    };
+    ($($name:ident),+ $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                let (_alive, store) = new();
+                suite::$name(&store).await;
+            }
+        )+
+    };
+}
+
 mod bytes;
 mod random;
 
