@@ -319,14 +319,14 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
                     let unclear = self.take(entries, &reply).await?;
                     // That many are at fault themselves, since others were taken: they needn't wait for the server.
                     let known = u32::from(unclear.len() > UNCLEAR_MAX);
-                    for (at, words) in unclear {
+                    for (statement, _, words) in unclear {
                         match entries {
-                            [_] if refused > 0 => self.attempt.refuse(at, words),
+                            [at] if refused > 0 => self.attempt.refuse(*at, words),
                             [_] => {
                                 pause(UNCLEAR_PAUSE).await;
                                 parts.push((entries, refused + 1));
                             }
-                            _ => parts.extend(entries.chunks(1).filter(|one| *one == [at]).map(|one| (one, known))),
+                            _ => parts.extend(entries.get(statement..=statement).map(|one| (one, known))),
                         }
                     }
                 }
@@ -354,15 +354,14 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
         command.map_err(unreadable)
     }
 
-    /// Reads what became of the candidates of a command; answers with those that failed for a reason that may be theirs or the server's, and its words.
-    async fn take(&mut self, entries: &[usize], reply: &bson::Document) -> Result<Vec<(usize, String)>, Fault> {
+    /// Reads what became of the candidates of a command; answers with the statements that failed for a reason that may be theirs or the server's, its code and words.
+    async fn take(&mut self, entries: &[usize], reply: &bson::Document) -> Result<Vec<(usize, i32, String)>, Fault> {
         let reply = reply::read(reply).map_err(|problem| Fault::damaged(problem.to_owned()))?;
         let mut failed = vec![false; entries.len()];
         let found = usize::try_from(reply.found).unwrap_or(usize::MAX);
         let (mut trouble, mut unclear) = (None, Vec::new());
         // Whether the server took some, or would not for reasons of their own: then it is well.
         let mut is_well = found > 0;
-        let mut last_unclear = None;
         let errors = reply.errors.len();
         for error in reply.errors {
             let (Some(at), Some(failed)) = (entries.get(error.statement), failed.get_mut(error.statement)) else {
@@ -376,15 +375,13 @@ impl<'p, 'd> Writing<'_, 'p, 'd> {
                 Meaning::Occupied(words) => self.occupied.push((*at, words)),
                 Meaning::Again(code, words) => trouble = trouble.or(Some((FaultKind::Passing, code, words))),
                 Meaning::Trouble(kind, code, words) => trouble = Some((kind, code, words)),
-                Meaning::Unclear(code, words) => {
-                    last_unclear = Some((FaultKind::Passing, code, words.clone()));
-                    unclear.push((*at, words));
-                }
+                Meaning::Unclear(code, words) => unclear.push((error.statement, code, words)),
             }
         }
         // That so many documents are at fault, and no other is taken, is not likely.
         if unclear.len() > UNCLEAR_MAX && !is_well {
-            trouble = trouble.or(last_unclear);
+            let last = unclear.last().map(|(_, code, words)| (FaultKind::Passing, *code, words.clone()));
+            trouble = trouble.or(last);
         }
         let (sent, of) = (
             entries.iter().zip(&failed).filter(|(_, failed)| !**failed),
