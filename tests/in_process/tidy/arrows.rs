@@ -59,11 +59,12 @@ const RULES: &[Rule] = &[
         why: "arrows point from practical to pure, and a library's errors have types",
     },
     Rule {
-        packages: &["extract", "clean", "load"],
+        packages: &["extract", "clean", "load", "watch"],
         forbidden: &[
             "extract",
             "clean",
             "load",
+            "watch",
             "cli",
             "host",
             "anyhow",
@@ -87,7 +88,9 @@ const RULES: &[Rule] = &[
     },
 ];
 
-const PACKAGES: &[&str] = &["pipeline", "lake", "ledger", "documents", "extract", "clean", "load", "cli"];
+const PACKAGES: &[&str] = &[
+    "pipeline", "lake", "ledger", "documents", "host", "extract", "clean", "load", "watch", "cli",
+];
 
 struct Rule {
     packages: &'static [&'static str],

@@ -1,0 +1,1 @@
+//! Failures and silence to incidents, notifications and work queued again.
