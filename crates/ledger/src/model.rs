@@ -3,8 +3,8 @@
 use crate::lease::{Decision, Held, StoredLease};
 use crate::run::Ending;
 use crate::{
-    CollectionClaim, Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId,
-    RunFilter, RunRecord, RunState, Stage, Unfinished, cursor, definition, fact, lease, run,
+    CollectionClaim, Cursor, Extracted, Fact, FactKey, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, Note, ResourceId,
+    RunFilter, RunRecord, RunState, Shelf, Stage, Unfinished, cursor, definition, fact, lease, run,
 };
 use async_trait::async_trait;
 use lake::{RawKey, RunId};
@@ -25,6 +25,7 @@ pub struct Model {
     facts: BTreeMap<FactKey, Fact>,
     /// By resource and source.
     cursors: BTreeMap<(ResourceId, String), Cursor>,
+    notes: BTreeMap<(Shelf, String), Note>,
 }
 
 impl Model {
@@ -197,6 +198,34 @@ impl Model {
         })
     }
 
+    fn put_note(&mut self, shelf: Shelf, key: &str, after: Option<u64>, text: &str) -> bool {
+        let place = (shelf, key.to_owned());
+        let there = self.notes.get(&place).map(|note| note.revision);
+        if there == after {
+            let note = Note {
+                text: text.to_owned(),
+                revision: after.unwrap_or(0) + 1,
+            };
+            self.notes.insert(place, note);
+        }
+        there == after
+    }
+
+    fn remove_note(&mut self, shelf: Shelf, key: &str, revision: u64) -> bool {
+        let place = (shelf, key.to_owned());
+        let is_that = self.notes.get(&place).is_some_and(|note| note.revision == revision);
+        if is_that {
+            self.notes.remove(&place);
+        }
+        is_that
+    }
+
+    fn notes(&self, shelf: Shelf, after: Option<&str>, limit: usize) -> Vec<(String, Note)> {
+        let of_shelf = self.notes.iter().filter(|((on, _), _)| *on == shelf);
+        let later = of_shelf.filter(|((_, key), _)| after.is_none_or(|after| key.as_str() > after));
+        later.take(limit).map(|((_, key), note)| (key.clone(), note.clone())).collect()
+    }
+
     /// The run, if it is to end now; `None` when it has ended so already.
     fn run_to_end(&mut self, id: RunId, resource: &ResourceId, well: bool) -> Result<Option<&mut RunRecord>, LedgerError> {
         let stored = self.runs.get_mut(&(id, resource.clone()));
@@ -318,5 +347,21 @@ impl Ledger for Mutex<Model> {
 
     async fn unfinished(&self, pipeline: &Name) -> Result<Vec<Unfinished>, LedgerError> {
         Ok(locked(self).unfinished(pipeline))
+    }
+
+    async fn note(&self, shelf: Shelf, key: &str) -> Result<Option<Note>, LedgerError> {
+        Ok(locked(self).notes.get(&(shelf, key.to_owned())).cloned())
+    }
+
+    async fn put_note(&self, shelf: Shelf, key: &str, after: Option<u64>, text: &str) -> Result<bool, LedgerError> {
+        Ok(locked(self).put_note(shelf, key, after, text))
+    }
+
+    async fn remove_note(&self, shelf: Shelf, key: &str, revision: u64) -> Result<bool, LedgerError> {
+        Ok(locked(self).remove_note(shelf, key, revision))
+    }
+
+    async fn notes(&self, shelf: Shelf, after: Option<&str>, limit: usize) -> Result<Vec<(String, Note)>, LedgerError> {
+        Ok(locked(self).notes(shelf, after, limit))
     }
 }

@@ -1,6 +1,6 @@
 //! The port to where the ledger is kept: SQLite on a laptop, DynamoDB in the cloud.
 
-use crate::{CollectionClaim, Cursor, Fact, FactKey, Held, Lease, LeaseOutcome, LeaseRequest, ResourceId, RunRecord, Stage};
+use crate::{CollectionClaim, Cursor, Fact, FactKey, Held, Lease, LeaseOutcome, LeaseRequest, Note, ResourceId, RunRecord, Shelf, Stage};
 use async_trait::async_trait;
 use lake::{RawKey, RunId};
 use pipeline::Name;
@@ -108,6 +108,19 @@ pub trait Ledger: Send + Sync {
     /// The parts of a pipeline that have not reached their end state, in order: intents without a load fact under their definition. An intent for a
     /// marker counts too: a load fact (of nothing) ends it, once its run is replaced or is known never to be.
     async fn unfinished(&self, pipeline: &Name) -> Result<Vec<Unfinished>, LedgerError>;
+
+    /// The note under this key, if there is one.
+    async fn note(&self, shelf: Shelf, key: &str) -> Result<Option<Note>, LedgerError>;
+
+    /// Puts a note where the one of the revision `after` is (`None`: where none is); `false`, and nothing is changed, when that is not so any more.
+    /// At most [`NOTE_BYTES_MAX`](crate::note::NOTE_BYTES_MAX) under a key of at most [`NOTE_KEY_BYTES_MAX`](crate::note::NOTE_KEY_BYTES_MAX) bytes.
+    async fn put_note(&self, shelf: Shelf, key: &str, after: Option<u64>, text: &str) -> Result<bool, LedgerError>;
+
+    /// Takes the note of this revision away; `false`, and nothing is changed, when another revision or none is there.
+    async fn remove_note(&self, shelf: Shelf, key: &str, revision: u64) -> Result<bool, LedgerError>;
+
+    /// Notes of a shelf in the byte order of their keys, at most `limit`: those after `after`, or from its start.
+    async fn notes(&self, shelf: Shelf, after: Option<&str>, limit: usize) -> Result<Vec<(String, Note)>, LedgerError>;
 }
 
 /// What went wrong with the ledger.

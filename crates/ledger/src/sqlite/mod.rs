@@ -1,5 +1,6 @@
 //! The ledger in a SQLite file: for a laptop, and for several processes of one machine at once.
 
+mod notes;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -7,8 +8,8 @@ mod tests;
 mod work;
 
 use crate::{
-    CollectionClaim, Cursor, Extracted, Fact, FactKey, Held, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId,
-    RunFilter, RunRecord, Unfinished,
+    CollectionClaim, Cursor, Extracted, Fact, FactKey, Held, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, Note,
+    ResourceId, RunFilter, RunRecord, Shelf, Unfinished,
 };
 use async_trait::async_trait;
 use lake::{RawKey, RunId};
@@ -234,5 +235,21 @@ impl Ledger for SqliteLedger {
 
     async fn unfinished(&self, pipeline: &Name) -> Result<Vec<Unfinished>, LedgerError> {
         self.read("list unfinished parts", |db| work::unfinished(db, pipeline))
+    }
+
+    async fn note(&self, shelf: Shelf, key: &str) -> Result<Option<Note>, LedgerError> {
+        self.read("read a note", |db| notes::note(db, shelf, key))
+    }
+
+    async fn put_note(&self, shelf: Shelf, key: &str, after: Option<u64>, text: &str) -> Result<bool, LedgerError> {
+        self.write("put a note", |tx| notes::put_note(tx, shelf, key, after, text))
+    }
+
+    async fn remove_note(&self, shelf: Shelf, key: &str, revision: u64) -> Result<bool, LedgerError> {
+        self.write("remove a note", |tx| notes::remove_note(tx, shelf, key, revision))
+    }
+
+    async fn notes(&self, shelf: Shelf, after: Option<&str>, limit: usize) -> Result<Vec<(String, Note)>, LedgerError> {
+        self.read("list notes", |db| notes::notes(db, shelf, after, limit))
     }
 }

@@ -132,7 +132,7 @@ pub(super) fn integer(count: u64) -> Result<i64, Fault> {
     i64::try_from(count).map_err(|e| Fault::Other(Box::new(e)))
 }
 
-fn count(row: &Row<'_>, column: usize, place: &dyn Fn() -> String) -> Result<u64, Fault> {
+pub(super) fn count(row: &Row<'_>, column: usize, place: &dyn Fn() -> String) -> Result<u64, Fault> {
     let found: i64 = row.get(column)?;
     u64::try_from(found).map_err(|_| damaged(place(), format!("{found} is negative, expected a count")))
 }

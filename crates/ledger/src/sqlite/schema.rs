@@ -10,7 +10,7 @@ const APPLICATION_ID: i64 = 0x5444_4C47;
 
 /// What each version of the schema adds to the one before: the first makes version 1. A change of the schema is a new entry; an entry that was released
 /// is never edited.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// Times are kept twice: exact in milliseconds, and readable (computed when read, so they cost nothing to write).
 const VERSION_1: &str = "
@@ -95,6 +95,17 @@ CREATE TABLE collections (
     pipeline      TEXT    NOT NULL,
     resource      TEXT    NOT NULL,
     key           TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+const VERSION_3: &str = "
+-- Small JSON texts beside the runs: what is applied, incidents, how often a run was handed over.
+CREATE TABLE notes (
+    shelf         TEXT    NOT NULL,
+    key           TEXT    NOT NULL,
+    revision      INTEGER NOT NULL,  -- grows with every change: who changes it must know the last one
+    text          TEXT    NOT NULL,
+    PRIMARY KEY (shelf, key)
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -159,7 +159,7 @@ fn a_file_that_is_no_ledger_is_refused_with_its_name() {
     std::fs::remove_file(&file).unwrap();
     drop(open(folder.path()));
     Connection::open(&file).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
-    refused("schema version 99, and this program knows 2 at most");
+    refused("schema version 99, and this program knows 3 at most");
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use crate::given::*;
 use lake::Part;
-use ledger::{Cursor, Extracted, Fact, LeaseOutcome, Ledger, LedgerError, LoadTally, Model, RunFilter, RunState, Stage, Unfinished};
+use ledger::{
+    Cursor, Extracted, Fact, LeaseOutcome, Ledger, LedgerError, LoadTally, Model, RunFilter, RunState, Shelf, Stage, Unfinished,
+    change_note, note::Change,
+};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
@@ -391,6 +394,79 @@ async fn unfinished_parts_are_those_without_their_last_fact() {
         assert_eq!(ledger.unfinished(&short.pipeline).await.unwrap(), rest);
         assert_eq!(ledger.unfinished(&long.pipeline).await.unwrap().len(), parts.len());
         assert_eq!(ledger.unfinished(&name("quak")).await.unwrap(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_note_is_changed_only_by_who_knows_it() {
+    on_each(|ledger| async move {
+        let (shelf, key) = (Shelf::Causes, "late/p/r");
+        assert_eq!(ledger.note(shelf, key).await.unwrap(), None);
+        assert!(!ledger.put_note(shelf, key, Some(1), "{}").await.unwrap());
+        assert!(ledger.put_note(shelf, key, None, "1").await.unwrap());
+        assert!(!ledger.put_note(shelf, key, None, "2").await.unwrap());
+        assert_eq!(ledger.note(Shelf::Hops, key).await.unwrap(), None);
+        let note = ledger.note(shelf, key).await.unwrap().unwrap();
+        assert_eq!((note.text.as_str(), note.revision), ("1", 1));
+        assert!(ledger.put_note(shelf, key, Some(1), "2").await.unwrap());
+        assert!(!ledger.put_note(shelf, key, Some(1), "3").await.unwrap());
+        let note = ledger.note(shelf, key).await.unwrap().unwrap();
+        assert_eq!((note.text.as_str(), note.revision), ("2", 2));
+        assert!(!ledger.remove_note(shelf, key, 1).await.unwrap());
+        assert!(ledger.remove_note(shelf, key, 2).await.unwrap());
+        assert!(!ledger.remove_note(shelf, key, 2).await.unwrap());
+        assert_eq!(ledger.note(shelf, key).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn notes_are_listed_in_the_order_of_their_keys() {
+    on_each(|ledger| async move {
+        for key in ["b", "a/é", "a", "c", "B"] {
+            assert!(ledger.put_note(Shelf::Incidents, key, None, key).await.unwrap());
+        }
+        assert!(ledger.put_note(Shelf::Causes, "b1", None, "").await.unwrap());
+        let listed = |after: Option<&'static str>, limit| {
+            let ledger = ledger.clone();
+            async move {
+                let notes = ledger.notes(Shelf::Incidents, after, limit).await.unwrap();
+                notes.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+            }
+        };
+        assert_eq!(listed(None, 100).await, ["B", "a", "a/é", "b", "c"]);
+        assert_eq!(listed(None, 2).await, ["B", "a"]);
+        assert_eq!(listed(Some("a"), 2).await, ["a/é", "b"]);
+        assert_eq!(listed(Some("a/"), 100).await, ["a/é", "b", "c"]);
+        assert_eq!(listed(Some("c"), 100).await, [""; 0]);
+    })
+    .await;
+}
+
+/// Each of the racing writers adds one, and none is lost.
+#[tokio::test]
+async fn racing_changes_of_one_note_are_all_kept() {
+    on_each(|ledger| async move {
+        let add = |text: Option<&str>| {
+            let next = text.map_or(0, |text| text.parse::<u32>().unwrap()) + 1;
+            (Change::Put(next.to_string()), next)
+        };
+        let writers: Vec<_> = (0..8)
+            .map(|_| {
+                let ledger = ledger.clone();
+                tokio::spawn(async move { change_note(&*ledger, Shelf::Hops, "r", add).await.unwrap() })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for writer in writers {
+            answers.push(writer.await.unwrap());
+        }
+        answers.sort_unstable();
+        assert_eq!(answers, (1..=8).collect::<Vec<_>>());
+        let kept = change_note(&*ledger, Shelf::Hops, "r", |text| (Change::Remove, text.map(str::to_owned)));
+        assert_eq!(kept.await.unwrap().as_deref(), Some("8"));
+        assert_eq!(ledger.note(Shelf::Hops, "r").await.unwrap(), None);
     })
     .await;
 }
