@@ -3,6 +3,7 @@
 mod arrows;
 mod code;
 mod rules;
+mod workflows;
 
 use std::path::{Path, PathBuf};
 
