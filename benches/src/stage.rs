@@ -99,6 +99,7 @@ async fn raw(pipeline: &str, base_url: &str, home: &Path) -> Result<u64> {
         base_url: Some(base_url.to_owned()),
         folder: ".".into(),
         pages_max: None,
+        continues: false,
     };
     let services = extract::Services {
         store: home.store.clone(),
@@ -113,6 +114,7 @@ async fn raw(pipeline: &str, base_url: &str, home: &Path) -> Result<u64> {
         // The bench's source has no other count at this stage: its pages hold 1,000 records each, the last one fewer.
         extract::Outcome::Extracted { .. } => Ok(RECORDED_ROWS),
         extract::Outcome::Skipped { holder, .. } => bail!("the lease is held by {holder}"),
+        other => bail!("the extraction did not end: {other:?}"),
     }
 }
 

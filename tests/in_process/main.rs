@@ -8,6 +8,7 @@
 )]
 
 mod conservation;
+mod deadline;
 mod determinism;
 mod idempotence;
 mod kill;
@@ -17,4 +18,5 @@ mod orders;
 mod overtaken;
 mod raw_first;
 mod simulator;
+mod template;
 mod tidy;

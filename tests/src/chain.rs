@@ -199,7 +199,13 @@ impl Chain {
         tick: u64,
         observer: Arc<dyn Observer>,
     ) -> Result<extract::Outcome, extract::Error> {
-        let services = extract::Services {
+        let tick = self.extract_tick(published, resource, base_url, tick);
+        extract::handle(&tick, &self.run(observer), &self.extract_services(holder)).await
+    }
+
+    /// What `extract` works with.
+    pub fn extract_services(&self, holder: &str) -> extract::Services {
+        extract::Services {
             store: self.store.clone(),
             ledger: self.ledger.clone(),
             holder: Holder {
@@ -211,8 +217,12 @@ impl Chain {
             resolve: Arc::new(|_| Err("no variable is known here".to_owned())),
             names: Arc::default(),
             settings: self.settings.clone(),
-        };
-        let tick = extract::Tick {
+        }
+    }
+
+    /// A tick of a resource; the same number is the same run.
+    pub fn extract_tick(&self, published: &Published, resource: &Name, base_url: &str, tick: u64) -> extract::Tick {
+        extract::Tick {
             definition: published.checked.clone(),
             generation: published.generation,
             resource: resource.clone(),
@@ -220,8 +230,8 @@ impl Chain {
             base_url: Some(base_url.to_owned()),
             folder: self.folder(),
             pages_max: None,
-        };
-        extract::handle(&tick, &self.run(observer), &services).await
+            continues: false,
+        }
     }
 
     /// Cleans and loads what is owed, until nothing is, as the news of objects and the ledger would have it.
@@ -249,13 +259,28 @@ impl Chain {
         );
     }
 
-    /// Cleans one raw object; under the definition it was fetched under, unless another is named.
-    pub async fn clean(&self, raw: &RawKey, under: Option<&Published>, observer: Arc<dyn Observer>) -> Result<clean::Outcome, Interrupted> {
-        let services = clean::Services {
+    /// What `clean` works with.
+    pub fn clean_services(&self) -> clean::Services {
+        clean::Services {
             store: self.store.clone(),
             ledger: self.ledger.clone(),
             definitions: self.definitions.clone(),
-        };
+        }
+    }
+
+    /// What `load` works with.
+    pub fn load_services(&self) -> load::Services {
+        load::Services {
+            store: self.store.clone(),
+            ledger: self.ledger.clone(),
+            documents: self.documents.clone(),
+            definitions: self.definitions.clone(),
+        }
+    }
+
+    /// Cleans one raw object; under the definition it was fetched under, unless another is named.
+    pub async fn clean(&self, raw: &RawKey, under: Option<&Published>, observer: Arc<dyn Observer>) -> Result<clean::Outcome, Interrupted> {
+        let services = self.clean_services();
         let definition = under.map(|published| (published.checked.hash.to_string(), published.generation));
         let input = clean::Input {
             raw: raw.clone(),
@@ -270,12 +295,7 @@ impl Chain {
 
     /// Loads one clean object; `None` when what it needs is not there yet.
     pub async fn load(&self, clean: &CleanKey, observer: Arc<dyn Observer>) -> Result<Option<load::Outcome>, Interrupted> {
-        let services = load::Services {
-            store: self.store.clone(),
-            ledger: self.ledger.clone(),
-            documents: self.documents.clone(),
-            definitions: self.definitions.clone(),
-        };
+        let services = self.load_services();
         match load::handle(
             &load::Input {
                 clean: clean.clone(),

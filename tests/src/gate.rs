@@ -125,6 +125,10 @@ impl Gate {
         true
     }
 
+    pub fn is_held(&self) -> bool {
+        self.state.told().held
+    }
+
     /// Cuts the connection of what is held, and holds nothing more.
     pub fn cut(&self) {
         self.state.told().hold = None;

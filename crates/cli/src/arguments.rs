@@ -18,9 +18,10 @@ use std::path::PathBuf;
         Environment variables (those that are not set are looked for in a file `.env` in the working folder):\n  \
         TIDEMILL_HOME          where the lake, the ledger and the documents are kept\n  \
         TIDEMILL_MONGODB_URI   MongoDB, to load the documents there: mongodb://USER:PASSWORD@HOST/DATABASE\n  \
+        TIDEMILL_STACK         the stack in the cloud that commands speak to, in place of a home\n  \
         TIDEMILL_SECRET_NAME   the value of `${secret:name}` in a pipeline file\n\n\
         Exit codes: 0 all is well; 1 work failed, or more records were rejected or refused than the pipeline's `reject_limit` allows; \
-        2 wrong use, or a pipeline file with faults; 130 stopped by Ctrl-C."
+        2 wrong use, or a pipeline file with faults; 3 somebody else is applying; 130 stopped by Ctrl-C."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -35,6 +36,9 @@ pub struct Global {
     /// Where the lake, the ledger and the documents are kept [default: $TIDEMILL_HOME, else .tidemill]
     #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
+    /// Speak to this stack in the cloud, with your own AWS credentials, rather than to a home [default: $TIDEMILL_STACK]
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "home")]
+    pub stack: Option<String>,
     /// Print JSON for programs, not tables for people; an error is a last line {"error": …, "next": …} too
     #[arg(long, global = true)]
     pub json: bool,
@@ -85,6 +89,11 @@ pub enum Command {
     /// Clean and load again from `raw/` under the pipeline file as it is now; the source is not asked
     #[command(after_help = "Examples:\n  tidemill replay earthquakes\n  tidemill replay earthquakes --since 2026-11-01")]
     Replay(Replay),
+    /// Make a stack in the cloud run the pipelines of these files: definitions, schedules, collections
+    #[command(
+        after_help = "What will be done is printed first, then done: `+` is created, `~` changed, `-` deleted. Typed again, there is nothing to change; killed in the middle, it is finished by typing it again. Only what changed is touched, and a schedule that was changed by hand is put right.\n\nWithout FILES, the folder `pipelines/` says all that the stack is to run: a pipeline that is applied and has no file there any more is taken away. It loses its schedules and keeps its data. With FILES, only these are looked at.\n\nOne apply at a time: exit code 3 when somebody else is at it.\n\nExamples:\n  tidemill apply --stack dev --plan\n  tidemill apply --stack dev\n  tidemill apply earthquakes --stack prod --json"
+    )]
+    Apply(Apply),
     /// Tell what documents go to, as whom, what is allowed there, and whether collections are as declared
     #[command(
         after_help = "Nothing is changed. The exit code is 1 when something is wrong, and what to do about it is said.\n\nExamples:\n  tidemill doctor\n  tidemill doctor earthquakes --json\n  TIDEMILL_MONGODB_URI=mongodb://localhost/test tidemill doctor"
@@ -132,6 +141,25 @@ pub struct Run {
     pub pipeline: String,
     #[command(flatten)]
     pub source: Source,
+    /// With --stack: ask for the run, and do not wait for its end
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// Pipeline files, or names of pipelines in `pipelines/` [default: all there, and these only]
+    #[arg(value_name = "FILES")]
+    pub files: Vec<String>,
+    /// Only print what would be done
+    #[arg(long)]
+    pub plan: bool,
+    /// With --plan: exit code 0 when there is nothing to change, 2 when there is, 1 for all that is wrong
+    #[arg(long, requires = "plan")]
+    pub detailed_exitcode: bool,
+    /// Leave the collections to `load`, which makes them as it goes: for a database that can't be reached from here
+    #[arg(long)]
+    pub skip_collections: bool,
 }
 
 #[derive(Debug, Args)]

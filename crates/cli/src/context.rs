@@ -21,6 +21,28 @@ pub struct Context {
     pub environment: BTreeMap<String, String>,
     /// What relative paths start from.
     pub folder: PathBuf,
+    /// What is said when Ctrl-C stops the command.
+    pub parting: Parting,
+}
+
+/// The words to one who stops a command: what becomes of the work.
+#[derive(Clone, Debug)]
+pub struct Parting(Arc<Mutex<String>>);
+
+impl Default for Parting {
+    fn default() -> Parting {
+        Parting(Arc::new(Mutex::new("stopped; the same command goes on from here".to_owned())))
+    }
+}
+
+impl Parting {
+    pub fn set(&self, words: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = words;
+    }
+
+    pub fn words(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Context {
@@ -35,6 +57,7 @@ impl Context {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
             folder: env::current_dir()?,
+            parting: Parting::default(),
         })
     }
 

@@ -16,6 +16,8 @@ pub enum Status {
     Failed = 1,
     /// Wrong use, or a pipeline file with faults.
     Wrong = 2,
+    /// Somebody else is at it.
+    Busy = 3,
     /// Ctrl-C.
     Interrupted = 130,
 }
@@ -31,12 +33,12 @@ pub struct Failure {
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Failure {
         let error = error.into();
-        let (status, next) = error.chain().find_map(of_store).unwrap_or((Status::Failed, None));
-        Failure {
-            status,
-            error,
-            next: next.map(str::to_owned),
-        }
+        let of_store = |cause| of_store(cause).map(|(status, next)| (status, next.map(str::to_owned)));
+        let (status, next) = error
+            .chain()
+            .find_map(|cause| of_cloud(cause).or_else(|| of_store(cause)))
+            .unwrap_or((Status::Failed, None));
+        Failure { status, error, next }
     }
 }
 
@@ -130,6 +132,24 @@ pub(crate) fn of_store(cause: &(dyn std::error::Error + 'static)) -> Option<(Sta
         }
         _ => (Status::Failed, None),
     })
+}
+
+/// What an error of a stack's comes to.
+#[cfg(feature = "aws")]
+fn of_cloud(cause: &(dyn std::error::Error + 'static)) -> Option<(Status, Option<String>)> {
+    use crate::cloud::CloudError;
+    let error: &CloudError = cause.downcast_ref()?;
+    let status = match error {
+        CloudError::Busy { .. } => Status::Busy,
+        error if error.is_wrong_use() => Status::Wrong,
+        _ => Status::Failed,
+    };
+    Some((status, error.next()))
+}
+
+#[cfg(not(feature = "aws"))]
+fn of_cloud(_: &(dyn std::error::Error + 'static)) -> Option<(Status, Option<String>)> {
+    None
 }
 
 /// An error and all its causes in a line, for tables and JSON.

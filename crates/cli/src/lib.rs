@@ -1,12 +1,17 @@
 //! The `tidemill` command as a library: what is typed goes in, texts and an exit code come out. Tests call it in their own process.
 
+pub mod apply;
 pub mod arguments;
+#[cfg(feature = "aws")]
+pub mod cloud;
 mod commands;
 pub mod context;
 pub mod failure;
 pub mod local;
 pub mod memory;
 pub mod output;
+pub mod ports;
+pub mod publish;
 
 pub use context::Context;
 pub use failure::{Failure, Status, chain};

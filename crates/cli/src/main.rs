@@ -11,6 +11,7 @@ use std::{
 fn main() -> anyhow::Result<ExitCode> {
     cli::memory::keep_freed_blocks();
     let mut context = Context::of_process().context("could not find out where this is")?;
+    let parting = context.parting.clone();
     let typed: Vec<_> = env::args_os().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     // A task of its own, so that Ctrl-C is heard while it is busy or waits for a slow reader of its output.
@@ -24,7 +25,7 @@ fn main() -> anyhow::Result<ExitCode> {
     })?;
     if status == Status::Interrupted {
         // On a line of its own, below what was drawn. Who can't be told can't be told.
-        let _ = io::stderr().write_all(b"\nstopped; the same command goes on from here\n");
+        let _ = writeln!(io::stderr(), "\n{}", parting.words());
     }
     // What is still busy must not keep a stopped process alive, nor panic because its runtime is gone: both end with the process.
     std::mem::forget(runtime);

@@ -1,6 +1,6 @@
 //! The lake: the keys of its objects, what is in them, and the store that keeps them.
 //!
-//! `key`, `capture`, `json` and `*_metadata` are pure; `store` is the port, `directory` its embedded implementation; `zst` reads and writes
+//! `key`, `capture`, `json` and `*_metadata` are pure; `store` is the port, `directory` and `s3` its implementations; `zst` reads and writes
 //! the store's objects as streams, `definitions` the published pipeline files.
 
 pub mod capture;
@@ -10,6 +10,8 @@ pub mod directory;
 pub mod json;
 pub mod key;
 pub mod raw_metadata;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod store;
 pub mod zst;
 

@@ -77,4 +77,52 @@ pub enum StoreError {
     Damaged { key: String, problem: String },
     #[error("the metadata of `{key}` is refused: {problem}")]
     Metadata { key: String, problem: &'static str },
+    /// Trying again does not help: somebody must put a permission, a name, a region or credentials right.
+    #[error("could not {action} `{key}` in the bucket `{bucket}`: {problem}")]
+    Denied {
+        action: &'static str,
+        key: String,
+        bucket: String,
+        /// What is wrong, and what to do about it.
+        problem: String,
+    },
+}
+
+/// S3's limit of names and values together.
+const METADATA_BYTES_MAX: usize = 2_048;
+
+/// Only files that are zstd streams can carry metadata on a disk, so no other object has any.
+pub(crate) fn can_have_metadata(key: &Key) -> bool {
+    key.as_str().ends_with(".zst")
+}
+
+/// What every store checks before it writes, so that what works on a laptop works in the cloud, and the other way round.
+pub(crate) fn check_metadata(key: &Key, metadata: &Metadata) -> Result<(), StoreError> {
+    let problem = if metadata.is_empty() {
+        return Ok(());
+    } else if !can_have_metadata(key) {
+        "only a key that ends in `.zst` can have metadata"
+    } else if metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > METADATA_BYTES_MAX {
+        "names and values are over 2048 bytes in all"
+    } else if !metadata.keys().all(|name| is_name(name)) {
+        "expected names of lower-case letters, digits, `-` and `_`"
+    } else if !metadata.values().all(|value| is_value(value)) {
+        "expected values of printable ASCII without spaces at the ends"
+    } else {
+        return Ok(());
+    };
+    Err(StoreError::Metadata {
+        key: key.to_string(),
+        problem,
+    })
+}
+
+/// What S3 keeps as it is: it makes names lower-case.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+}
+
+/// What S3 keeps as it is: HTTP takes away spaces around a header's value.
+fn is_value(value: &str) -> bool {
+    value.trim() == value && value.bytes().all(|b| matches!(b, 0x20..=0x7e))
 }

@@ -10,9 +10,9 @@ use crate::{Ledger, LedgerError};
 pub enum Shelf {
     /// The pipelines that are applied, by name.
     Pipelines,
-    /// Incidents, by id: in the order of time.
+    /// Incidents, by id turned over: the newest first.
     Incidents,
-    /// The open incident of each cause.
+    /// The open incident of each cause, and those that nobody was told of.
     Causes,
     /// How often a run was handed over to a continuation.
     Hops,

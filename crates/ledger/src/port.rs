@@ -134,6 +134,14 @@ pub enum LedgerError {
         action: &'static str,
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Trying again does not help: somebody must put a permission, a name, a region or credentials right.
+    #[error("could not {action} in the table `{table}`: {problem}")]
+    Denied {
+        action: &'static str,
+        table: String,
+        /// What is wrong, and what to do about it.
+        problem: String,
+    },
     /// An end of extraction that does not fit the run's state.
     #[error("the run {run} of {resource} cannot end: {problem}")]
     CannotEnd {

@@ -95,11 +95,26 @@ impl Run {
     pub fn reached(&self, step: Step) -> Result<(), Interrupted> {
         self.observer.reached(&step)
     }
+
+    /// Whether the work must be handed over now.
+    pub fn is_out_of_time(&self) -> bool {
+        self.deadline_ms.is_some_and(|deadline_ms| self.clock.now_ms() >= deadline_ms)
+    }
 }
 
 /// Watches the steps of a run: shows progress, or stops the work at a chosen step.
 pub trait Observer: Send + Sync {
     fn reached(&self, step: &Step) -> Result<(), Interrupted>;
+}
+
+/// Lets every step pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwatched;
+
+impl Observer for Unwatched {
+    fn reached(&self, _step: &Step) -> Result<(), Interrupted> {
+        Ok(())
+    }
 }
 
 /// Every point of a run at which a process can die with a different state left behind. Each is reported right *after* what it names.
@@ -117,6 +132,8 @@ pub enum Step {
         bytes: u64,
     },
     MarkerPut,
+    /// The deadline passed: all that came in is durable, and a continuation may go on.
+    HandedOver,
     ExtractionEnded,
     RejectedWritten,
     CleanWritten {

@@ -14,12 +14,30 @@ pub fn run_id_for_tick(resource: &ResourceId, scheduled_ms: i64) -> RunId {
     hash.update(resource.resource.as_str());
     hash.update("/");
     hash.update(scheduled_ms.to_be_bytes());
-    let mut random = [0; 16];
-    for (to, from) in random.iter_mut().skip(6).zip(hash.finalize()) {
-        *to = from;
-    }
     // A ULID counts from 1970: an earlier moment is told apart by the hash alone.
-    RunId::new(u64::try_from(scheduled_ms).unwrap_or(0), u128::from_be_bytes(random))
+    RunId::new(u64::try_from(scheduled_ms).unwrap_or(0), ten_bytes(&hash.finalize()))
+}
+
+/// The id of a run that is started because others have completed: always the same for the same runs, so that who starts it twice starts one. Its time is
+/// `at_ms`, when the last of them ended.
+pub fn run_id_after(resource: &ResourceId, completed: &[RunId], at_ms: i64) -> RunId {
+    let mut hash = Sha256::new();
+    hash.update(resource.to_string());
+    // No tick hashes a text with this in it.
+    hash.update("/after");
+    for run in completed {
+        hash.update(run.to_bytes());
+    }
+    RunId::new(u64::try_from(at_ms).unwrap_or(0), ten_bytes(&hash.finalize()))
+}
+
+/// The first 80 bits of a hash.
+fn ten_bytes(hash: &[u8]) -> u128 {
+    let mut random = [0; 16];
+    for (to, from) in random.iter_mut().skip(6).zip(hash) {
+        *to = *from;
+    }
+    u128::from_be_bytes(random)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ const LATER: &[Later] = &[
     (&["method", "body", "json"], &["Endpoint"], "requests with a method and a body"),
     (&["graphql"], &[], "GraphQL"),
     (&["for_each"], &[], "child resources"),
-    (&["after"], &["Resource", "Endpoint", "Pipeline"], "resources that wait for others"),
+    (&["after"], &["Pipeline"], "pipelines that wait for others"),
     (&["fail_when", "retry_when"], &[], "rules on what a reply means"),
     (&["conditional"], &[], "conditional requests (`ETag`, `Last-Modified`)"),
     (&["window"], &["Endpoint", "Incremental"], "windows of time"),

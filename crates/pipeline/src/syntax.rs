@@ -1,7 +1,7 @@
 //! Texts with a syntax of their own. The schema names each in its `format`.
 
 use crate::{
-    ByteSize, Name, Path, RejectLimit, Span, Template,
+    ByteSize, Name, Path, RejectLimit, Schedule, Span, Template,
     suggest::{did_you_mean, nearest},
 };
 use jiff::{
@@ -180,87 +180,8 @@ fn time_format(text: &str) -> Result<(), Problem> {
 
 /// `rate(5 minutes)` or `cron(0 6 * * ? *)`, as EventBridge Scheduler takes them.
 fn schedule(text: &str) -> Result<(), Problem> {
-    let inside = |name: &str| text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
-    if let Some(rate) = inside("rate") {
-        return rate_of(rate);
-    }
-    if let Some(cron) = inside("cron") {
-        return cron_of(cron);
-    }
-    let problem = Problem::new(format!(
-        "`{}` is not a schedule: `rate(5 minutes)` or `cron(0 6 * * ? *)`",
-        crate::yaml::shortened(text)
-    ));
-    Err(match text.split_whitespace().count() {
-        5 => {
-            problem.help("a crontab line becomes `cron(…)` with a sixth part for the year, and `?` for the day of the month or of the week")
-        }
-        _ => problem,
-    })
-}
-
-fn rate_of(rate: &str) -> Result<(), Problem> {
-    let fail = || {
-        Problem::new(format!(
-            "`rate({rate})` is not a rate: a whole number from 1 on, then `minutes`, `hours` or `days`"
-        ))
-    };
-    let (number, unit) = rate.split_once(' ').ok_or_else(fail)?;
-    let number: u32 = number.parse().ok().filter(|number| *number > 0).ok_or_else(fail)?;
-    let one = unit.trim_end_matches('s');
-    if !["minute", "hour", "day"].contains(&one) {
-        return Err(fail());
-    }
-    let right = if number == 1 { one.to_owned() } else { format!("{one}s") };
-    if unit == right {
-        Ok(())
-    } else {
-        Err(fail().help(format!("write `rate({number} {right})`")))
-    }
-}
-
-fn cron_of(cron: &str) -> Result<(), Problem> {
-    let parts: Vec<&str> = cron.split_whitespace().collect();
-    let [minute, hour, day, month, weekday, year] = parts.as_slice() else {
-        return Err(Problem::new(format!(
-            "`cron({cron})` has {} parts, not 6: minute, hour, day of the month, month, day of the week, year",
-            parts.len()
-        )));
-    };
-    let ranges = [
-        ("the minute", minute, 0, 59),
-        ("the hour", hour, 0, 23),
-        ("the day of the month", day, 1, 31),
-        ("the month", month, 1, 12),
-        ("the day of the week", weekday, 1, 7),
-        ("the year", year, 1970, 2199),
-    ];
-    for (what, part, least, greatest) in ranges {
-        if !cron_part(part, least, greatest) {
-            return Err(Problem::new(format!(
-                "`cron({cron})`: {what} is `{part}`, which is not from {least} to {greatest}, `*` or a list, range or step of these"
-            )));
-        }
-    }
-    if (*day == "?") == (*weekday == "?") {
-        let help = "exactly one of the day of the month and the day of the week must be `?`";
-        return Err(Problem::new(format!("`cron({cron})` does not say which day counts")).help(help));
-    }
-    Ok(())
-}
-
-/// `*`, `?`, `5`, `1-5`, `*/10`, `MON-FRI`, `L`, `15W`, `6#3`, and lists of these.
-fn cron_part(part: &str, least: u32, greatest: u32) -> bool {
-    let within = |text: &str| match text.parse::<u32>() {
-        Ok(number) => (least..=greatest).contains(&number),
-        Err(_) => text.len() <= 3 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()),
-    };
-    part.split(',').all(|item| {
-        let (range, step) = item.split_once('/').unwrap_or((item, "1"));
-        let (day, nth) = range.split_once('#').unwrap_or((range, "1"));
-        let ends = day
-            .split_once('-')
-            .map_or_else(|| day == "*" || day == "?" || within(day), |(from, to)| within(from) && within(to));
-        ends && step.parse::<u32>().is_ok_and(|step| step > 0) && nth.parse::<u32>().is_ok_and(|nth| (1..=5).contains(&nth))
+    Schedule::parse(text).map(drop).map_err(|error| Problem {
+        message: error.problem,
+        help: error.help,
     })
 }

@@ -140,6 +140,22 @@ fn flights_reads_five_csv_files() {
     );
 }
 
+#[test]
+fn resources_come_behind_those_that_they_wait_for() {
+    let resource = |name: &str, after: &str| {
+        format!(
+            "  - name: {name}\n    after: {after}\n    endpoint: {{path: x}}\n    record: {{primary_key: [id], fields: {{id: {{type: long}}}}}}\n    load: {{collection: {name}}}\n"
+        )
+    };
+    let resources = [("a", "[c, e]"), ("b", "[]"), ("c", "[d]"), ("d", "[]"), ("e", "[b]")].map(|(name, after)| resource(name, after));
+    let pipeline = read(&format!(
+        "pipeline: p\nsource: {{rest_api: {{base_url: \"https://api.example.org/\"}}}}\nresources:\n{}",
+        resources.concat()
+    ));
+    let names: Vec<&str> = pipeline.in_order().iter().map(|resource| resource.name.as_str()).collect();
+    assert_eq!(names, ["b", "d", "c", "e", "a"]);
+}
+
 /// What is written from a pipeline is a file that means the same.
 #[test]
 fn a_pipeline_survives_being_written_and_read() {

@@ -25,11 +25,32 @@ pub enum Error {
     Unbalanced { key: String, tally: CleanTally },
     #[error("could not record what became of `{key}`")]
     Ledger { key: String, source: LedgerError },
+    /// Nothing of it is seen. It is cleaned from its start when it is tried again.
+    #[error(
+        "the time of this invocation was up before `{key}` was cleaned; if this comes again, give `clean` a longer time-out or more memory"
+    )]
+    OutOfTime { key: String },
     #[error("cleaning `{key}` was stopped")]
     Interrupted { key: String, source: Interrupted },
 }
 
 impl Error {
+    /// What it is called in alarms and queries: for good.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Error::Read { .. } => "Read",
+            Error::Write { .. } => "Write",
+            Error::Damaged { .. } => "Damaged",
+            Error::Definition { .. } => "Definition",
+            Error::NoResource { .. } => "NoResource",
+            Error::Contract { .. } => "Contract",
+            Error::Unbalanced { .. } => "Unbalanced",
+            Error::Ledger { .. } => "Ledger",
+            Error::OutOfTime { .. } => "OutOfTime",
+            Error::Interrupted { .. } => "Interrupted",
+        }
+    }
+
     /// What happens next.
     pub fn next(&self) -> Next {
         match self {
@@ -47,11 +68,12 @@ impl Error {
                 LedgerError::Unavailable { .. } => Next::Retry,
                 LedgerError::LeaseLost { .. }
                 | LedgerError::CannotEnd { .. }
+                | LedgerError::Denied { .. }
                 | LedgerError::NotAFact { .. }
                 | LedgerError::Newer { .. }
                 | LedgerError::Damaged { .. } => Next::Alarm,
             },
-            Error::Interrupted { .. } => Next::Retry,
+            Error::OutOfTime { .. } | Error::Interrupted { .. } => Next::Retry,
         }
     }
 }
@@ -59,6 +81,6 @@ impl Error {
 fn store(error: &StoreError) -> Next {
     match error {
         StoreError::Io { .. } => Next::Retry,
-        StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::Metadata { .. } => Next::Alarm,
+        StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::Metadata { .. } | StoreError::Denied { .. } => Next::Alarm,
     }
 }

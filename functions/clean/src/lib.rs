@@ -19,6 +19,7 @@ mod readable;
 mod record;
 mod reject;
 mod select;
+pub mod settings;
 mod trie;
 mod value;
 mod walk;
@@ -100,7 +101,7 @@ pub async fn handle(input: &Input, run: &Run, services: &Services) -> Result<Out
             this_attempt: CleanTally::default(),
         });
     }
-    captures(&key, &mut reader, &mut cleaner, &mut output).await?;
+    captures(&key, run, &mut reader, &mut cleaner, &mut output).await?;
     let tally = cleaner.tally();
     if !tally.balances() {
         return Err(Error::Unbalanced {
@@ -168,7 +169,13 @@ async fn record_fact(key: &FactKey, tally: CleanTally, run: &Run, services: &Ser
 }
 
 /// Line by line, from the raw object to the outputs.
-async fn captures(key: &lake::Key, reader: &mut ObjectReader, cleaner: &mut Cleaner, output: &mut Output<'_>) -> Result<(), Error> {
+async fn captures(
+    key: &lake::Key,
+    run: &Run,
+    reader: &mut ObjectReader,
+    cleaner: &mut Cleaner,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
     let damaged = |line, problem| Error::Damaged {
         key: key.to_string(),
         line,
@@ -188,6 +195,9 @@ async fn captures(key: &lake::Key, reader: &mut ObjectReader, cleaner: &mut Clea
                 .capture(number, &capture, item, &mut output.waiting)
                 .map_err(|fault| damaged(number, fault.to_string()))?;
             output.write().await?;
+            if run.is_out_of_time() {
+                return Err(Error::OutOfTime { key: key.to_string() });
+            }
         }
     }
     cleaner.finish(&mut output.waiting);

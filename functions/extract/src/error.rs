@@ -1,6 +1,7 @@
 //! What stops an extraction, and what happens next. A message names the place (secrets redacted), what was expected and what to do; never a
 //! header or a part of a reply.
 
+use crate::hops::Spent;
 use crate::paging::PagingError;
 use crate::redirect::Refusal;
 use crate::skim::Wrong;
@@ -13,6 +14,13 @@ use std::time::Duration;
 pub enum Error {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+    /// Not an error of a run: `handle` makes a continuation of it.
+    #[error("the time of this invocation is up")]
+    OutOfTime,
+    #[error(transparent)]
+    HopsSpent(#[from] Spent),
+    #[error("run {run} of {resource} is to be gone on with, but the ledger does not know it")]
+    UnknownRun { run: String, resource: String },
     #[error("the ledger failed")]
     Ledger(#[from] LedgerError),
     #[error("the lake failed")]
@@ -120,11 +128,14 @@ impl Error {
     /// What happens next.
     pub fn next(&self) -> Next {
         match self {
-            Error::Interrupted(_) | Error::Ledger(_) | Error::Store(_) => Next::Retry,
+            Error::Store(StoreError::Denied { .. }) | Error::Ledger(LedgerError::Denied { .. }) => Next::Alarm,
+            Error::Interrupted(_) | Error::OutOfTime | Error::Ledger(_) | Error::Store(_) => Next::Retry,
             Error::Fetch { source, .. } => source.next(),
             Error::File { .. } | Error::Open { .. } | Error::State { .. } | Error::Definition(_) => Next::Retry,
             Error::Compress(_)
             | Error::AlreadyFailed { .. }
+            | Error::HopsSpent(_)
+            | Error::UnknownRun { .. }
             | Error::FailedBefore { .. }
             | Error::Setup { .. }
             | Error::Paging { .. }
@@ -137,11 +148,54 @@ impl Error {
         }
     }
 
+    /// What it is called in alarms and queries: for good.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Error::Interrupted(_) => "Interrupted",
+            Error::OutOfTime => "OutOfTime",
+            Error::HopsSpent(_) => "HopsSpent",
+            Error::UnknownRun { .. } => "UnknownRun",
+            Error::Ledger(_) => "Ledger",
+            Error::Store(_) => "Lake",
+            Error::Compress(_) => "Compress",
+            Error::State { .. } => "State",
+            Error::Definition(_) => "Definition",
+            Error::AlreadyFailed { .. } | Error::FailedBefore { .. } => "FailedBefore",
+            Error::Setup { .. } => "Setup",
+            Error::Fetch { .. } => "Fetch",
+            Error::Paging { .. } => "Paging",
+            Error::Reply { .. } => "Reply",
+            Error::NotJson { .. } => "NotJson",
+            Error::LongCapture { .. } => "LongCapture",
+            Error::NoCursor { .. } => "NoCursor",
+            Error::NoFile { .. } => "NoFile",
+            Error::Open { .. } | Error::File { .. } => "File",
+            Error::Content { .. } => "Content",
+        }
+    }
+
+    /// Whether the source did not let us in: what is kept of its secrets may be out of date.
+    pub fn is_refused(&self) -> bool {
+        matches!(
+            self,
+            Error::Fetch {
+                source: FetchError::Status { status: 401 | 403 },
+                ..
+            }
+        )
+    }
+
     /// Whether it ends the run. If not, the run stays open and is resumed: by whoever took the lease over, or by the next tick.
     pub fn ends_run(&self) -> bool {
         !matches!(
             self,
-            Error::Interrupted(_) | Error::Ledger(_) | Error::Store(_) | Error::Compress(_) | Error::AlreadyFailed { .. }
+            Error::Interrupted(_)
+                | Error::OutOfTime
+                | Error::UnknownRun { .. }
+                | Error::Ledger(_)
+                | Error::Store(_)
+                | Error::Compress(_)
+                | Error::AlreadyFailed { .. }
         )
     }
 

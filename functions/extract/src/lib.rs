@@ -7,6 +7,7 @@ pub mod address;
 pub mod decode;
 pub mod error;
 pub mod files;
+pub mod hops;
 pub mod http;
 pub mod incremental;
 pub mod lease;
@@ -23,11 +24,14 @@ pub mod rest;
 pub mod retry;
 pub mod settings;
 pub mod skim;
+pub mod time_left;
+pub mod variables;
 
 pub use error::{Error, FetchError};
 pub use http::Names;
 pub use render::Resolve;
 pub use settings::Settings;
+pub use variables::variables;
 
 use incremental::Window;
 use lake::{DefinitionError, Definitions, RunId, Store, StoreError};
@@ -54,6 +58,8 @@ pub struct Tick {
     pub folder: PathBuf,
     /// Stop well after so many pages, or pieces of files.
     pub pages_max: Option<u32>,
+    /// Whether this goes on with `run`, which was handed over: then nothing else is begun, and nothing is noted where there is nothing to do.
+    pub continues: bool,
 }
 
 /// The clients and settings of the process.
@@ -83,6 +89,18 @@ pub enum Outcome {
         /// What people should know all the same, a sentence each.
         notices: Vec<String>,
     },
+    /// The deadline passed: what came in is in `raw/`, and the run waits for its continuation.
+    HandedOver {
+        run: RunId,
+        parts: u32,
+        captures: u64,
+        bytes: u64,
+        /// Before which the source must not be asked again, milliseconds since 1970; the continuation waits by itself if it comes earlier.
+        not_before_ms: Option<i64>,
+        notices: Vec<String>,
+    },
+    /// A continuation came after the end of its run: there is nothing to do.
+    Ended { run: RunId },
     /// Somebody else is at it: who, in words.
     Skipped {
         run: RunId,
@@ -98,6 +116,9 @@ pub async fn handle(tick: &Tick, run: &Run, services: &Services) -> Result<Outco
         pipeline: tick.definition.pipeline.pipeline.clone(),
         resource: tick.resource.clone(),
     };
+    if tick.continues && !is_open(tick, services, &resource).await? {
+        return Ok(Outcome::Ended { run: tick.run });
+    }
     let duration = services.settings.lease;
     let request = LeaseRequest {
         holder: services.holder.clone(),
@@ -131,14 +152,31 @@ async fn skipped(
     holder: String,
     expires_ms: i64,
 ) -> Result<Outcome, Error> {
-    let state = RunState::Skipped { holder: holder.clone() };
-    let record = new_record(tick, run, services, resource, state).await?;
-    services.ledger.record_skipped(&record).await?;
+    // Whoever holds the lease goes on with the run that was to be continued.
+    if !tick.continues {
+        let state = RunState::Skipped { holder: holder.clone() };
+        let record = new_record(tick, run, services, resource, state).await?;
+        services.ledger.record_skipped(&record).await?;
+    }
     Ok(Outcome::Skipped {
         run: tick.run,
         holder,
         until_ms: Some(expires_ms),
     })
+}
+
+/// Whether the run to be continued has not ended yet.
+async fn is_open(tick: &Tick, services: &Services, resource: &ResourceId) -> Result<bool, Error> {
+    let record = services.ledger.run(tick.run, resource).await?.ok_or_else(|| Error::UnknownRun {
+        run: tick.run.to_string(),
+        resource: resource.to_string(),
+    })?;
+    if record.state == RunState::Extracting {
+        return Ok(true);
+    }
+    // Its end may have been recorded by one who was killed right after.
+    hops::forget(&*services.ledger, &record).await?;
+    Ok(false)
 }
 
 async fn new_record(tick: &Tick, run: &Run, services: &Services, resource: ResourceId, state: RunState) -> Result<RunRecord, Error> {
@@ -170,7 +208,9 @@ struct Begun {
 
 async fn with_lease(tick: &Tick, run: &Run, services: &Services, resource: ResourceId, keeper: &Keeper) -> Result<Outcome, Error> {
     let begun = match resumable(tick, run, services, &resource, keeper).await? {
+        Some(begun) if tick.continues && begun.record.id != tick.run => return Ok(Outcome::Ended { run: tick.run }),
         Some(begun) => begun,
+        None if tick.continues => return Ok(Outcome::Ended { run: tick.run }),
         None => {
             let record = new_record(tick, run, services, resource, RunState::Extracting).await?;
             let record = services.ledger.begin_run(&keeper.lease(), &record).await?;
@@ -185,7 +225,10 @@ async fn with_lease(tick: &Tick, run: &Run, services: &Services, resource: Resou
     match &begun.record.state {
         RunState::Extracting => {}
         // The same tick, delivered again.
-        RunState::Extracted => return Ok(outcome(&begun.record, false, Vec::new())),
+        RunState::Extracted => {
+            hops::forget(&*services.ledger, &begun.record).await?;
+            return Ok(outcome(&begun.record, false, Vec::new()));
+        }
         RunState::Skipped { holder } => {
             return Ok(Outcome::Skipped {
                 run: id,
@@ -204,25 +247,58 @@ async fn with_lease(tick: &Tick, run: &Run, services: &Services, resource: Resou
         &begun.record,
         &services.settings,
     );
-    match extract(tick, services, &begun, &mut writer).await {
+    let error = match extract(tick, services, &begun, &mut writer).await {
         Ok(extracted) => {
             let mut record = begun.record.clone();
             (record.parts, record.captures, record.bytes) = (extracted.parts, extracted.captures, extracted.bytes);
-            Ok(outcome(&record, begun.resumed, std::mem::take(&mut writer.notices)))
+            return Ok(outcome(&record, begun.resumed, std::mem::take(&mut writer.notices)));
         }
-        Err(error) if error.ends_run() => {
-            let message = error.chain();
-            // What came in before is kept.
-            writer.close(&Position::Failed(excerpt(&message))).await?;
-            services
-                .ledger
-                .fail_extraction(&keeper.lease(), id, run.clock.now_ms(), &message)
-                .await?;
-            run.reached(Step::ExtractionEnded)?;
-            Err(error)
-        }
-        Err(error) => Err(error),
+        Err(Error::OutOfTime) => match hand_over(&mut writer).await {
+            Err(error @ Error::HopsSpent(_)) => error,
+            handed_over => return handed_over,
+        },
+        Err(error) => error,
+    };
+    if error.ends_run() {
+        fail(&error, &begun, &mut writer).await?;
     }
+    Err(error)
+}
+
+/// Notes that a continuation is to go on with the run, all of which is durable. An error when that was done as often as it may be.
+async fn hand_over(writer: &mut RawWriter<'_>) -> Result<Outcome, Error> {
+    let (ledger, settings) = (&*writer.ledger, writer.settings);
+    hops::hand_over(ledger, writer.record, writer.brought, &writer.carried, settings).await??;
+    writer.run.reached(Step::HandedOver)?;
+    Ok(Outcome::HandedOver {
+        run: writer.record.id,
+        parts: writer.part,
+        captures: writer.progress.captures,
+        bytes: writer.progress.bytes,
+        not_before_ms: writer.carried.not_before_ms,
+        notices: std::mem::take(&mut writer.notices),
+    })
+}
+
+/// Ends the run with an error. What came in before is kept.
+async fn fail(error: &Error, begun: &Begun, writer: &mut RawWriter<'_>) -> Result<(), Error> {
+    let message = error.chain();
+    writer.close(&Position::Failed(excerpt(&message))).await?;
+    let ended_ms = writer.run.clock.now_ms();
+    writer
+        .ledger
+        .fail_extraction(&writer.keeper.lease(), begun.record.id, ended_ms, &message)
+        .await?;
+    writer.run.reached(Step::ExtractionEnded)?;
+    forget_hops(begun, writer).await
+}
+
+/// A run that was begun by this very invocation was never handed over.
+async fn forget_hops(begun: &Begun, writer: &RawWriter<'_>) -> Result<(), Error> {
+    if begun.resumed {
+        hops::forget(&*writer.ledger, &begun.record).await?;
+    }
+    Ok(())
 }
 
 /// The start of a message, short enough for an object's metadata.
@@ -268,7 +344,7 @@ async fn resumable(tick: &Tick, run: &Run, services: &Services, resource: &Resou
         })),
         // The definition may well be there: the next tick asks the lake again.
         Err(DefinitionError::Store {
-            source: source @ StoreError::Io { .. },
+            source: source @ (StoreError::Io { .. } | StoreError::Denied { .. }),
             ..
         }) => Err(Error::Store(source)),
         Err(source) => {
@@ -277,6 +353,7 @@ async fn resumable(tick: &Tick, run: &Run, services: &Services, resource: &Resou
                 .ledger
                 .fail_extraction(&keeper.lease(), record.id, run.clock.now_ms(), &message)
                 .await?;
+            hops::forget(&*services.ledger, &record).await?;
             Ok(None)
         }
     }
@@ -287,6 +364,9 @@ async fn extract(tick: &Tick, services: &Services, begun: &Begun, writer: &mut R
     let record = &begun.record;
     let resource = resource_of(&begun.definition, &record.resource.resource)?;
     writer.resume().await?;
+    if begun.resumed {
+        writer.carried = hops::carried(&*writer.ledger, record).await?;
+    }
     read(tick, services, begun, resource, writer).await?;
     let incremental = resource.endpoint.as_ref().and_then(|endpoint| endpoint.incremental.as_ref());
     if let Some(incremental) = incremental
@@ -312,6 +392,7 @@ async fn extract(tick: &Tick, services: &Services, begun: &Begun, writer: &mut R
     };
     services.ledger.end_extraction(&writer.keeper.lease(), &extracted).await?;
     writer.run.reached(Step::ExtractionEnded)?;
+    forget_hops(begun, writer).await?;
     Ok(extracted)
 }
 

@@ -28,16 +28,34 @@ impl Rate {
         }
     }
 
-    /// Books a request at or after `now` (a time since any fixed moment) and says how long to wait before it starts.
-    pub fn book(&mut self, now: Duration) -> Duration {
-        let mut start = now.max(self.started.back().copied().unwrap_or_default());
-        if self.started.len() >= self.requests
-            && let Some(oldest) = self.started.pop_front()
-        {
-            start = start.max(oldest + self.per);
+    /// Remembers requests that another process started, in their order.
+    pub fn remember(&mut self, started: impl IntoIterator<Item = Duration>) {
+        for start in started {
+            if self.started.len() >= self.requests {
+                self.started.pop_front();
+            }
+            self.started.push_back(start);
         }
-        self.started.push_back(start);
+    }
+
+    /// When the requests started that still count at `now`.
+    pub fn remembered(&self, now: Duration) -> impl Iterator<Item = Duration> {
+        self.started.iter().copied().filter(move |start| *start + self.per > now)
+    }
+
+    /// How long a request must wait at `now` (a time since any fixed moment).
+    pub fn wait(&self, now: Duration) -> Duration {
+        let last = self.started.back().copied().unwrap_or_default();
+        let oldest = self.started.front().filter(|_| self.started.len() >= self.requests);
+        let start = now.max(last).max(oldest.map_or(Duration::ZERO, |oldest| *oldest + self.per));
         start.saturating_sub(now)
+    }
+
+    /// Books a request at or after `now` and says how long to wait before it starts.
+    pub fn book(&mut self, now: Duration) -> Duration {
+        let wait = self.wait(now);
+        self.remember([now + wait]);
+        wait
     }
 }
 
@@ -57,6 +75,21 @@ mod tests {
         let ms = Duration::from_millis;
         let waits: Vec<Duration> = [0, 0, 100, 1000, 1100, 5000].iter().map(|now| rate.book(ms(*now))).collect();
         assert_eq!(waits, [ms(0), ms(0), ms(900), ms(0), ms(900), ms(0)]);
+    }
+
+    #[test]
+    fn another_process_goes_on_with_the_same_window() {
+        let limit = RateLimit {
+            requests: 2,
+            per: Span(Duration::from_secs(1)),
+        };
+        let ms = Duration::from_millis;
+        let (mut first, mut second) = (Rate::new(limit), Rate::new(limit));
+        assert_eq!([first.book(ms(5_000)), first.book(ms(5_400))], [ms(0), ms(0)]);
+        second.remember(first.remembered(ms(5_500)));
+        assert_eq!(second.wait(ms(5_500)), ms(500));
+        assert_eq!([second.book(ms(5_500)), second.book(ms(6_000))], [ms(500), ms(400)]);
+        assert_eq!(first.remembered(ms(6_000)).collect::<Vec<_>>(), [ms(5_400)]);
     }
 
     proptest! {

@@ -1,10 +1,12 @@
 //! Captures into raw objects: each is announced in the ledger, then put once, with the position after it.
 
 use crate::error::Error;
+use crate::hops::Carried;
 use crate::lease::Keeper;
 use crate::position::{Position, Progress};
 use crate::settings::Settings;
 use crate::skim::Skimmed;
+use crate::time_left::TimeLeft;
 use lake::zst::LINE_BYTES_MAX;
 use lake::{BodyForm, CaptureHead, Compressor, Key, Part, RawKey, RawMetadata, Store, StoreError, Written, ZSTD_LEVEL, write_capture};
 use ledger::{Ledger, ResourceId, Run, RunRecord, Step};
@@ -24,6 +26,10 @@ pub struct RawWriter<'a> {
     pub part: u32,
     /// What people should know of a run that goes well.
     pub notices: Vec<String>,
+    /// From the invocation before, or for the next one.
+    pub carried: Carried,
+    /// Whether this invocation brought a capture.
+    pub brought: bool,
     open: Option<Open>,
     /// Used again for every capture.
     line: Vec<u8>,
@@ -61,6 +67,8 @@ impl<'a> RawWriter<'a> {
             },
             part: 0,
             notices: Vec::new(),
+            carried: Carried::default(),
+            brought: false,
             open: None,
             line: Vec::new(),
         }
@@ -102,6 +110,7 @@ impl<'a> RawWriter<'a> {
         };
         open.compressor.push(&self.line).map_err(Error::Compress)?;
         open.captures += 1;
+        self.brought = true;
         self.progress.captures += 1;
         self.progress.bytes += self.line.len() as u64;
         Ok(())
@@ -118,6 +127,23 @@ impl<'a> RawWriter<'a> {
     /// Something that people should know of a run that goes well.
     pub fn notice(&mut self, notice: String) {
         self.notices.push(notice);
+    }
+
+    /// The time that is left.
+    pub fn time(&self) -> TimeLeft {
+        TimeLeft::of(self.run)
+    }
+
+    /// Waits for the source, with the lease renewed, no longer than there is time.
+    pub async fn wait_for<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        self.time().during(self.keeper.during(work)).await?
+    }
+
+    /// Ends this invocation's part of the run: everything that came in is put, and whoever goes on does so at `next`.
+    pub async fn hand_over(&mut self, next: &Position, carried: Carried) -> Result<Error, Error> {
+        self.close(next).await?;
+        self.carried = carried;
+        Ok(Error::OutOfTime)
     }
 
     /// Whether nothing waits to be put.

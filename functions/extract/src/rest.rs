@@ -49,7 +49,11 @@ pub async fn extract(job: Job<'_>, writer: &mut RawWriter<'_>) -> Result<(), Err
                 continue;
             }
         };
-        position = match pages.read(&state, writer).await? {
+        let next = match pages.read(&state, writer).await {
+            Err(Error::OutOfTime) => return Err(writer.hand_over(&Position::Page(state), pages.client.carried()).await?),
+            read => read?,
+        };
+        position = match next {
             Some(next) if next.pages >= endpoint.pages_max => {
                 let source = PagingError::TooMany {
                     pages_max: endpoint.pages_max,
@@ -62,6 +66,9 @@ pub async fn extract(job: Job<'_>, writer: &mut RawWriter<'_>) -> Result<(), Err
         read += 1;
         if pages_max.is_some_and(|pages_max| read >= pages_max) {
             position = Position::Done;
+        }
+        if position != Position::Done && writer.run.is_out_of_time() {
+            return Err(writer.hand_over(&position, pages.client.carried()).await?);
         }
         if writer.is_full() {
             position = writer.close(&position).await?;
@@ -121,7 +128,8 @@ impl<'a> Pages<'a> {
                 secret_params: sent.secret_params,
                 redactor,
                 names: job.names,
-                clock: writer.run.clock.clone(),
+                time: writer.time(),
+                carried: writer.carried.clone(),
                 seed: job.seed,
                 accept_encoding: "gzip, br, zstd",
             }),
@@ -140,7 +148,7 @@ impl<'a> Pages<'a> {
     async fn read(&mut self, state: &paging::State, writer: &mut RawWriter<'_>) -> Result<Option<paging::State>, Error> {
         let url = self.address(state)?;
         self.url = self.client.redactor().url(&url);
-        let reply = writer.keeper.during(self.client.get(&url, &mut self.body)).await??;
+        let reply = writer.wait_for(self.client.get(&url, &mut self.body)).await??;
         let text = std::str::from_utf8(&self.body)
             .ok()
             .map(|text| text.trim_matches([' ', '\t', '\n', '\r']));

@@ -30,15 +30,37 @@ pub enum Error {
     /// The object came before what `clean` recorded of it.
     #[error("`{object}` completes its run, but `clean` has not recorded all of it yet: try again")]
     CleanFactsMissing { object: String },
+    /// The batches that were written stay, and count as they did when the object is loaded again.
+    #[error("the time of this invocation was up before all of `{object}` was loaded; the next attempt goes on after the last batch")]
+    OutOfTime { object: String },
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
 
 impl Error {
+    /// What it is called in alarms and queries: for good.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Error::Store(_) => "Lake",
+            Error::Ledger(_) => "Ledger",
+            Error::Documents(_) => "Documents",
+            Error::Definition(_) => "Definition",
+            Error::NotBson { .. } => "NotBson",
+            Error::UnknownResource { .. } => "UnknownResource",
+            Error::Unbalanced { .. } => "Unbalanced",
+            Error::WrongFact { .. } => "WrongFact",
+            Error::CleanFactsMissing { .. } => "CleanFactsMissing",
+            Error::OutOfTime { .. } => "OutOfTime",
+            Error::Interrupted(_) => "Interrupted",
+        }
+    }
+
     /// What happens next.
     pub fn next(&self) -> Next {
         match self {
-            Error::Store(StoreError::Io { .. }) | Error::Interrupted(_) | Error::CleanFactsMissing { .. } => Next::Retry,
+            Error::Store(StoreError::Io { .. }) | Error::OutOfTime { .. } | Error::Interrupted(_) | Error::CleanFactsMissing { .. } => {
+                Next::Retry
+            }
             Error::Ledger(LedgerError::Unavailable { .. }) => Next::Retry,
             // A server that is away or has too much to do; not one that does not let us in, or a setting that is wrong.
             Error::Documents(error) if error.passes() => Next::Retry,

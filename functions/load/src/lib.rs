@@ -1,9 +1,11 @@
 //! `clean/` to the store of documents; what the store would not take to `refused/`.
 
 mod batch;
+pub mod embedded;
 mod error;
 mod refused;
 mod replacement;
+pub mod settings;
 
 pub use error::Error;
 pub use replacement::Replacement;
@@ -124,6 +126,11 @@ impl Work<'_> {
         let mut refused = Refused::new(self.services.store.as_ref(), self.clean);
         let mut batches = Batches::default();
         while batches.fill(reader).await? {
+            // Between batches: the next attempt passes over those that were written, by their receipts.
+            if batches.ordinal() > 0 && self.run.is_out_of_time() {
+                let object = self.object.clone();
+                return Err(Error::OutOfTime { object });
+            }
             if batches.ordinal() == 0 {
                 self.declare().await?;
             }

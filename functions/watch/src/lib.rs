@@ -1,1 +1,210 @@
-//! Failures and silence to incidents, notifications and work queued again.
+//! Watches over all pipelines: failures and silence become incidents, what was left behind is queued again, others are told when a run is complete.
+//!
+//! `completion`, `dead_letters`, `freshness`, `reconcile` and `words` are pure and decide; `look`, `letters`, `again` and `tell` carry out; `marks` is what
+//! is remembered. A tick may be delivered twice, and two may run at once: incidents are opened by compare-and-swap, runs and messages are idempotent, and
+//! people and the bus are told at least once (not exactly once: neither SNS nor EventBridge can).
+
+mod again;
+pub mod completion;
+pub mod dead_letters;
+mod error;
+pub mod freshness;
+mod letters;
+mod look;
+pub mod marks;
+pub mod ports;
+pub mod reconcile;
+mod tell;
+pub mod words;
+
+pub use error::Error;
+pub use ports::{DeadQueue, Event, Events, Letter, Letters, Notify, PortError, Queues, Subject, Work};
+pub use reconcile::Patience;
+
+use lake::{Definitions, Store};
+use ledger::incident::{self, Incident};
+use ledger::{Ledger, Run, Seen, Sighting};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use words::Commands;
+
+/// The input: it is time to look around.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tick;
+
+/// What `watch` works with.
+#[derive(Clone)]
+pub struct Services {
+    pub store: Arc<dyn Store>,
+    pub ledger: Arc<dyn Ledger>,
+    pub definitions: Arc<Definitions>,
+    pub queues: Arc<dyn Queues>,
+    pub notify: Arc<dyn Notify>,
+    pub events: Arc<dyn Events>,
+    /// How the commands that people are told to type end.
+    pub commands: Commands,
+    pub limits: Limits,
+}
+
+/// The bounds of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The newest runs of a resource that are looked at. Of more that end between two ticks, the older are not told as completed.
+    pub runs_max: usize,
+    /// The letters of a dead-letter queue that are looked at.
+    pub letters_max: usize,
+    /// The objects of a pipeline that are asked for whether they are there.
+    pub heads_max: usize,
+    /// The incidents that people are told of.
+    pub told_max: usize,
+    pub patience: Patience,
+}
+
+impl Default for Limits {
+    /// Patience for queues whose visibility time-out is 30 minutes, with 5 receives.
+    fn default() -> Limits {
+        Limits {
+            runs_max: 50,
+            letters_max: 100,
+            heads_max: 200,
+            told_max: 100,
+            patience: Patience {
+                after_ms: 5 * 30 * 60 * 1_000,
+                attempts_max: 3,
+                again_max: 100,
+            },
+        }
+    }
+}
+
+/// What a tick did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// Pipelines that were looked at.
+    pub pipelines: usize,
+    /// Runs that others were told of as completed, and as failed.
+    pub completed: usize,
+    pub failed: usize,
+    /// Runs that were started because those they waited for have completed.
+    pub started: usize,
+    /// Parts that were queued again.
+    pub again: usize,
+    /// Dead letters that were seen.
+    pub letters: usize,
+    pub opened: usize,
+    pub recovered: usize,
+    /// Notifications that were sent.
+    pub told: usize,
+    /// The time was up before all pipelines were looked at: the next tick begins with the others.
+    pub cut_short: bool,
+}
+
+/// Looks at everything once.
+///
+/// # Errors
+/// [`Error`] when something could not be looked at. What could was seen to, and nothing that was not done is remembered as done.
+pub async fn handle(_input: &Tick, run: &Run, services: &Services) -> Result<Outcome, Error> {
+    let mut watcher = Watcher::new(run, services);
+    watcher.read_standing().await?;
+    let applied = ledger::applied(services.ledger.as_ref()).await?;
+    let dead = watcher.look_at_letters().await;
+    watcher.look_at_pipelines(&applied, &dead).await?;
+    watcher.judge_letters(&applied, dead).await;
+    watcher.tell().await;
+    watcher.end()
+}
+
+/// One tick at work.
+struct Watcher<'a> {
+    run: &'a Run,
+    services: &'a Services,
+    now_ms: i64,
+    /// The causes that stood when the tick began, with their open incident.
+    standing: BTreeMap<String, Option<Incident>>,
+    outcome: Outcome,
+    /// What could not be looked at: the first, and how many.
+    problem: Option<(String, Error)>,
+    problems: usize,
+}
+
+/// How many causes are read at once.
+const PAGE: usize = 100;
+
+impl<'a> Watcher<'a> {
+    fn new(run: &'a Run, services: &'a Services) -> Watcher<'a> {
+        Watcher {
+            run,
+            services,
+            now_ms: run.clock.now_ms(),
+            standing: BTreeMap::new(),
+            outcome: Outcome::default(),
+            problem: None,
+            problems: 0,
+        }
+    }
+
+    fn ledger(&self) -> &'a dyn Ledger {
+        self.services.ledger.as_ref()
+    }
+
+    async fn read_standing(&mut self) -> Result<(), Error> {
+        let mut after: Option<String> = None;
+        loop {
+            let page = incident::causes(self.ledger(), after.as_deref(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|(cause, _)| cause.clone());
+            let open = |incidents: Vec<Incident>| incidents.into_iter().find(Incident::is_open);
+            self.standing.extend(page.into_iter().map(|(cause, incidents)| (cause, open(incidents))));
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn see(&mut self, sighting: &Sighting) -> Result<(), Error> {
+        if let Seen::Opened(_) = incident::see(self.ledger(), sighting).await? {
+            self.outcome.opened += 1;
+        }
+        Ok(())
+    }
+
+    /// Asks the ledger only about causes that stood when the tick began: what another tick opened meanwhile, the next one recovers.
+    async fn recover(&mut self, cause: &str, words: &str) -> Result<(), Error> {
+        if self.standing.contains_key(cause) && incident::recover(self.ledger(), cause, self.now_ms, words).await?.is_some() {
+            self.outcome.recovered += 1;
+        }
+        Ok(())
+    }
+
+    /// Keeps a problem for the end, so that the others are looked at.
+    fn note<T>(&mut self, what: impl FnOnce() -> String, result: Result<T, Error>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problems += 1;
+                self.problem.get_or_insert_with(|| (what(), error));
+                None
+            }
+        }
+    }
+
+    /// Whether there is time for another pipeline: a quarter of what there was is kept for the letters and for telling.
+    fn has_time(&self) -> bool {
+        self.run.deadline_ms.is_none_or(|deadline_ms| {
+            let kept_ms = deadline_ms.saturating_sub(self.now_ms) / 4;
+            self.run.clock.now_ms() < deadline_ms.saturating_sub(kept_ms)
+        })
+    }
+
+    fn end(self) -> Result<Outcome, Error> {
+        match self.problem {
+            None => Ok(self.outcome),
+            Some((what, source)) => Err(Error::Partly {
+                count: self.problems,
+                what,
+                source: Box::new(source),
+            }),
+        }
+    }
+}

@@ -89,7 +89,16 @@ const RULES: &[Rule] = &[
 ];
 
 const PACKAGES: &[&str] = &[
-    "pipeline", "lake", "ledger", "documents", "host", "extract", "clean", "load", "watch", "cli",
+    "pipeline",
+    "lake",
+    "ledger",
+    "documents",
+    "host",
+    "extract",
+    "clean",
+    "load",
+    "watch",
+    "cli",
 ];
 
 struct Rule {

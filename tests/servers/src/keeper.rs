@@ -1,12 +1,14 @@
 //! The process that keeps a server: it watches its standard input, and ends the server when that ends.
 
+use crate::python::Environment;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use tempfile::TempDir;
 
-const PROGRAM: &str = include_str!("../secantusdb/keeper.py");
+/// What every server's own program builds on.
+const KEEPER: &str = include_str!("../keeper.py");
 
 pub(crate) struct Keeper {
     // Dropped in this order: the end of the input comes before the wait.
@@ -16,11 +18,15 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn start() -> Keeper {
+    /// Starts a server's own program, by the Python that the server runs on.
+    pub(crate) fn start(environment: &'static Environment, server: &str) -> Keeper {
+        // Before the folder: it may have to be made, which may fail.
+        let python = environment.python();
         let folder = tempfile::Builder::new().prefix("tidemill-server-").tempdir().unwrap();
-        let program = folder.path().join("keeper.py");
-        std::fs::write(&program, PROGRAM).unwrap();
-        let mut child = Command::new(crate::python::python())
+        std::fs::write(folder.path().join("keeper.py"), KEEPER).unwrap();
+        let program = folder.path().join("server.py");
+        std::fs::write(&program, server).unwrap();
+        let mut child = Command::new(python)
             .arg(&program)
             .arg(folder.path())
             .stdin(Stdio::piped())

@@ -8,6 +8,7 @@
 )]
 
 mod address;
+pub mod aws;
 mod keeper;
 pub mod mongodb;
 mod python;

@@ -2,6 +2,7 @@
 
 use crate::address::{Address, encoded};
 use crate::keeper::Keeper;
+use crate::python::SECANTUSDB;
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names the MongoDB that [`shared`] is, in the place of a server of our own.
 pub const VARIABLE: &str = "TIDEMILL_TEST_MONGODB_URI";
+
+const PROGRAM: &str = include_str!("../secantusdb/server.py");
 
 /// So often another port is tried when one was taken between its choice and its use.
 const PORTS_MAX: usize = 5;
@@ -77,7 +80,7 @@ pub fn shared() -> &'static Server {
 impl Server {
     /// Starts a server on a free port, and waits until it answers.
     pub fn start(options: Options) -> Server {
-        let keeper = Keeper::start();
+        let keeper = Keeper::start(&SECANTUSDB, PROGRAM);
         let mut taken = Vec::new();
         loop {
             // Nobody can hand a port over to another process: between here and there it may be taken.
@@ -105,7 +108,7 @@ impl Server {
 
     fn given(uri: &str) -> Server {
         let server = Server {
-            keeper: Keeper::start(),
+            keeper: Keeper::start(&SECANTUSDB, PROGRAM),
             address: Address::parse(uri),
             own: None,
         };
@@ -192,7 +195,7 @@ impl Server {
 
     /// The Python of the environment with pymongo, for scripts that look at the server as another client.
     pub fn python(&self) -> &'static Path {
-        crate::python::python()
+        SECANTUSDB.python()
     }
 
     /// The server's folder; it goes with the server.

@@ -1,4 +1,4 @@
-//! The virtual environment with the server and pymongo: made once under the target folder, and again when the requirements change.
+//! Virtual environments with what is written in Python: each made once under the target folder, and again when its requirements change.
 
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -6,58 +6,86 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-const REQUIREMENTS: &str = include_str!("../secantusdb/requirements.txt");
-
 /// The oldest Python that the requirements run on.
 const MINOR_MIN: u32 = 11;
 
-/// The Python of the environment.
-pub(crate) fn python() -> &'static Path {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| environment().unwrap_or_else(|problem| panic!("the test server has no Python environment: {problem}")))
+/// What an environment has in it.
+pub(crate) struct Environment {
+    /// The folder in `tests/servers` with its requirements.
+    name: &'static str,
+    /// Every package, to the last that another needs, with the hashes of its files.
+    requirements: &'static str,
+    python: OnceLock<PathBuf>,
 }
 
-/// Makes the environment, or takes the one that is there. Racing test processes wait for each other.
-fn environment() -> Result<PathBuf, String> {
-    let folder = target_folder()?.join("test-servers");
-    std::fs::create_dir_all(&folder).map_err(|error| format!("could not make {}: {error}", folder.display()))?;
-    let digest: String = Sha256::digest(REQUIREMENTS)
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let environment = folder.join(format!("secantusdb-{digest}"));
-    let python = environment.join("bin").join("python");
-    // Written last: an environment without it was left half made.
-    let whole = environment.join("whole");
-    let lock_path = folder.join("lock");
-    let lock = File::create(&lock_path).map_err(|error| format!("could not open {}: {error}", lock_path.display()))?;
-    lock.lock()
-        .map_err(|error| format!("could not lock {}: {error}", lock_path.display()))?;
-    if whole.exists() && version(&python).is_ok() {
-        return Ok(python);
+pub(crate) static SECANTUSDB: Environment = Environment::new("secantusdb", include_str!("../secantusdb/requirements.txt"));
+pub(crate) static MINISTACK: Environment = Environment::new("ministack", include_str!("../ministack/requirements.txt"));
+/// Apart from the emulator, whose packages it would want in other versions.
+pub(crate) static SAM: Environment = Environment::new("sam", include_str!("../sam/requirements.txt"));
+
+impl Environment {
+    const fn new(name: &'static str, requirements: &'static str) -> Environment {
+        Environment {
+            name,
+            requirements,
+            python: OnceLock::new(),
+        }
     }
-    make(&environment, &python)?;
-    std::fs::write(&whole, "").map_err(|error| format!("could not write {}: {error}", whole.display()))?;
-    Ok(python)
-}
 
-fn make(environment: &Path, python: &Path) -> Result<(), String> {
-    let system = system_python()?;
-    let requirements = environment.with_extension("txt");
-    std::fs::write(&requirements, REQUIREMENTS).map_err(|error| format!("could not write {}: {error}", requirements.display()))?;
-    run(Command::new(system).args(["-m", "venv", "--clear"]).arg(environment)).map_err(|problem| {
-        format!(
-            "could not make {} (is Python's venv module installed?): {problem}",
-            environment.display()
-        )
-    })?;
-    let arguments = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"];
-    let exactly = ["--require-hashes", "--only-binary=:all:", "--requirement"];
-    run(Command::new(python).args(arguments).args(exactly).arg(&requirements)).map_err(|problem| {
-        format!("could not install what tests/servers/secantusdb/requirements.txt names; the Python package registry must be within reach, once: {problem}")
-    })?;
-    Ok(())
+    /// The Python of the environment.
+    pub(crate) fn python(&'static self) -> &'static Path {
+        self.python.get_or_init(|| {
+            self.ready()
+                .unwrap_or_else(|problem| panic!("there is no Python environment for {}: {problem}", self.name))
+        })
+    }
+
+    /// Makes the environment, or takes the one that is there. Racing test processes wait for each other.
+    fn ready(&self) -> Result<PathBuf, String> {
+        let folder = target_folder()?.join("test-servers");
+        std::fs::create_dir_all(&folder).map_err(|error| format!("could not make {}: {error}", folder.display()))?;
+        let digest: String = Sha256::digest(self.requirements)
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let environment = folder.join(format!("{}-{digest}", self.name));
+        let python = environment.join("bin").join("python");
+        // Written last: an environment without it was left half made.
+        let whole = environment.join("whole");
+        let lock_path = folder.join(format!("{}.lock", self.name));
+        let lock = File::create(&lock_path).map_err(|error| format!("could not open {}: {error}", lock_path.display()))?;
+        lock.lock()
+            .map_err(|error| format!("could not lock {}: {error}", lock_path.display()))?;
+        if whole.exists() && version(&python).is_ok() {
+            return Ok(python);
+        }
+        self.make(&environment, &python)?;
+        std::fs::write(&whole, "").map_err(|error| format!("could not write {}: {error}", whole.display()))?;
+        Ok(python)
+    }
+
+    fn make(&self, environment: &Path, python: &Path) -> Result<(), String> {
+        let system = system_python()?;
+        let requirements = environment.with_extension("txt");
+        std::fs::write(&requirements, self.requirements).map_err(|error| format!("could not write {}: {error}", requirements.display()))?;
+        run(Command::new(system).args(["-m", "venv", "--clear"]).arg(environment)).map_err(|problem| {
+            format!(
+                "could not make {} (is Python's venv module installed?): {problem}",
+                environment.display()
+            )
+        })?;
+        let arguments = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"];
+        // The file names all there is to install: what it leaves out would be a package nobody looked at.
+        let exactly = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--requirement"];
+        run(Command::new(python).args(arguments).args(exactly).arg(&requirements)).map_err(|problem| {
+            format!(
+                "could not install what tests/servers/{}/requirements.txt names; the Python package registry must be within reach, once: {problem}",
+                self.name
+            )
+        })?;
+        Ok(())
+    }
 }
 
 /// The first Python on the path that is new enough.

@@ -3,10 +3,11 @@
 use super::history::{Capture, History, PlannedRun};
 use super::model::RawObjects;
 use fastrand::Rng;
-use lake::Part;
+use lake::{Metadata, Part, RawKey, Store, Written};
 use ledger::{Cursor, Extracted, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, RunRecord, RunState, cursor};
 use pipeline::CursorType;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const LEASE_MS: i64 = 1_000;
 
@@ -14,6 +15,8 @@ const LEASE_MS: i64 = 1_000;
 #[derive(Default)]
 pub struct Lake {
     pub raw: RawObjects,
+    /// Where the raw objects are put too.
+    store: Option<Arc<dyn Store>>,
     /// How many parts the runs had that ended well.
     pub ended: BTreeMap<lake::RunId, u32>,
     /// By the hash of the source.
@@ -38,8 +41,42 @@ enum Trouble {
     Stalls(u32),
 }
 
-pub async fn extract(history: &History, ledger: &dyn Ledger, rng: &mut Rng) -> Lake {
-    let mut lake = Lake::default();
+impl Lake {
+    /// If-None-Match: what is there stays.
+    async fn put(&mut self, raw: &RawKey, part: u32, captures: Vec<Capture>) {
+        let place = (raw.run, part);
+        if let Some(store) = &self.store {
+            let written = store.put_new(&raw.key(), &Metadata::new(), object(&captures).into()).await.unwrap();
+            let there = self.raw.contains_key(&place);
+            assert_eq!(written, if there { Written::AlreadyThere } else { Written::Created });
+        }
+        self.raw.entry(place).or_insert(captures);
+    }
+
+    /// The store holds the raw objects, each as it was put first, and nothing else.
+    pub async fn store_equals(&self, history: &History) {
+        let Some(store) = &self.store else { return };
+        let keys = self.raw.keys().map(|(run, part)| history.raw_key(*run, Part::Number(*part)).key());
+        let there = store.list("raw/", None, usize::MAX).await.unwrap();
+        assert_eq!(there, keys.collect::<Vec<_>>());
+        for (key, captures) in there.iter().zip(self.raw.values()) {
+            let mut body = store.get(key).await.unwrap().body;
+            let mut bytes = Vec::new();
+            while let Some(chunk) = body.next().await.unwrap() {
+                bytes.extend_from_slice(&chunk);
+            }
+            assert!(bytes == object(captures), "{key} is not as it was put first");
+        }
+    }
+}
+
+/// Some bytes, others for other captures.
+fn object(captures: &[Capture]) -> Vec<u8> {
+    format!("{captures:?}").into()
+}
+
+pub async fn extract(history: &History, ledger: &dyn Ledger, rng: &mut Rng, store: Option<Arc<dyn Store>>) -> Lake {
+    let mut lake = Lake { store, ..Lake::default() };
     let mut now_ms = history.runs[0].started_ms;
     for run in &history.runs {
         now_ms = now_ms.max(run.started_ms);
@@ -126,8 +163,8 @@ impl Worker {
             );
             self.begun = true;
         } else if let Some(fetched) = self.fetched.take() {
-            // If-None-Match: what is there stays.
-            lake.raw.entry((run.id, self.part)).or_insert(fetched);
+            lake.put(&history.raw_key(run.id, Part::Number(self.part)), self.part, fetched)
+                .await;
             self.part += 1;
         } else if self.part <= run.parts {
             let key = history.raw_key(run.id, Part::Number(self.part));

@@ -11,11 +11,12 @@ use delivery::{Plan, Worker, deliver};
 use documents::Documents;
 use fastrand::Rng;
 use history::{Disposition, History};
+use lake::Store;
 use ledger::{CleanTally, Fact, Ledger, LoadTally, Stage};
 use model::Expected;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 pub use delivery::collection;
 
@@ -102,12 +103,18 @@ impl Seen {
 
 /// Deals one history to two workers' stores, which are the same underneath, and compares with the model.
 pub fn deal(seed: u64, nature: Nature, stores: [(&dyn Ledger, &dyn Documents); 2]) -> Seen {
+    deal_into(seed, nature, stores, None)
+}
+
+/// [`deal`], with raw objects that are put into a store too. It must be empty, and is in the end as the model's lake is.
+pub fn deal_into(seed: u64, nature: Nature, stores: [(&dyn Ledger, &dyn Documents); 2], store: Option<Arc<dyn Store>>) -> Seen {
     let mut rng = Rng::with_seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let [(ledger, documents), _] = stores;
         let history = History::new(&mut rng);
-        let lake = extraction::extract(&history, ledger, &mut rng).await;
+        let lake = extraction::extract(&history, ledger, &mut rng, store).await;
+        lake.store_equals(&history).await;
         let plan = Plan::new(&history, &lake, &mut rng);
         let workers = stores.map(|(ledger, documents)| Worker {
             history: &history,

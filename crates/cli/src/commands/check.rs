@@ -30,7 +30,7 @@ struct Verdict<'a> {
 
 /// What the files so far have taken for themselves: of each pipeline's name and collection, the file.
 #[derive(Default)]
-struct Taken {
+pub(super) struct Taken {
     pipelines: HashMap<String, String>,
     collections: HashMap<String, String>,
 }
@@ -98,7 +98,7 @@ fn with_faults(typed: &str, faults: &Faults, context: &mut Context) -> io::Resul
 
 impl Taken {
     /// Takes what the file names; says what was taken before.
-    fn clashes(&mut self, found: &Found) -> Vec<String> {
+    pub(super) fn clashes(&mut self, found: &Found) -> Vec<String> {
         let (file, pipeline) = (&found.name, &found.checked.pipeline);
         let mut clashes = Vec::new();
         // A file that is named twice is still one; and twice in one file is a fault of that file.

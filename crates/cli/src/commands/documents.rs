@@ -10,7 +10,7 @@ use pipeline::Name;
 const PAGE: usize = 500;
 
 pub(super) async fn run(typed: &Documents, at: &super::HomeAt, context: &mut Context) -> Ended {
-    let home = at.open()?;
+    let home = at.ports().await?;
     let name = Name::new(typed.collection.as_str()).map_err(Failure::wrong)?;
     if home.documents.count(&name).await?.is_none() {
         let there_is = home.documents.collections().await?;

@@ -4,13 +4,13 @@ use super::{Ended, HomeAt, document_key::document_key};
 use crate::{
     Context, Failure, Status,
     arguments::Explain,
-    local::Home,
     output::{
         json,
         numbers::{iso, moment},
         plain::plain,
         tables::{Column, table},
     },
+    ports::Ports,
 };
 use anyhow::{Context as _, anyhow};
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, spec::BinarySubtype};
@@ -48,7 +48,7 @@ struct Traced<'a> {
 }
 
 pub(super) async fn run(typed: &Explain, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
-    let home = at.open()?;
+    let home = at.ports().await?;
     let pipeline = super::pipeline_name(&typed.pipeline, &home, context).await?;
     let Some((hash, generation)) = home.ledger.newest_definition(&pipeline).await? else {
         let error = anyhow!("the pipeline `{pipeline}` has not run yet");
@@ -72,7 +72,7 @@ async fn find<'a>(
     typed: &Explain,
     at: &HomeAt,
     definition: &'a Checked,
-    home: &Home,
+    home: &Ports,
 ) -> Result<Vec<(&'a Resource, RawDocumentBuf)>, Failure> {
     let resources = &definition.pipeline.resources;
     let asked = |resource: &&Resource| typed.resource.as_ref().is_none_or(|only| only == resource.name.as_str());
@@ -117,7 +117,7 @@ async fn trace<'a>(
     generation: u32,
     resource: &'a Resource,
     document: RawDocumentBuf,
-    home: &Home,
+    home: &Ports,
 ) -> Result<Traced<'a>, Failure> {
     let place = place(&document).ok_or_else(|| anyhow!("the document does not say where in raw/ it comes from: it is not one of ours"))?;
     let raw = RawKey {
@@ -152,7 +152,7 @@ fn place(document: &RawDocument) -> Option<Place> {
 }
 
 /// A line of a raw object, counted from 1.
-async fn line(home: &Home, raw: &RawKey, number: u32) -> Result<String, Failure> {
+async fn line(home: &Ports, raw: &RawKey, number: u32) -> Result<String, Failure> {
     let key = raw.key();
     let mut reader = ObjectReader::open(home.store.as_ref(), &key).await?;
     for _ in 1..number {
@@ -163,7 +163,7 @@ async fn line(home: &Home, raw: &RawKey, number: u32) -> Result<String, Failure>
     Ok(text.to_owned())
 }
 
-fn write_text(traced: &Traced<'_>, home: &Home, out: &mut dyn Write) -> Result<(), Failure> {
+fn write_text(traced: &Traced<'_>, home: &Ports, out: &mut dyn Write) -> Result<(), Failure> {
     let Traced {
         resource,
         document,
@@ -178,8 +178,7 @@ fn write_text(traced: &Traced<'_>, home: &Home, out: &mut dyn Write) -> Result<(
     writeln!(out, "raw object  {}", raw.key())?;
     writeln!(out, "line        {}, record {} of it (counted from 0)", place.line, place.item)?;
     writeln!(out, "fetched     {} UTC from {}", moment(*at_ms), plain(url))?;
-    let file = home.folder.join("lake").join(raw.key().as_str());
-    writeln!(out, "to see it   zstdcat {} | sed -n {}p\n", file.display(), place.line)?;
+    writeln!(out, "to see it   {}\n", home.lake.print_line(&raw.key(), place.line))?;
     writeln!(out, "record    {}\n", plain(&explanation.record))?;
     let rows = explanation.fields.iter().flat_map(rows);
     write!(out, "{}", table(&COLUMNS, rows))?;

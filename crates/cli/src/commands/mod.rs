@@ -1,5 +1,7 @@
 //! The commands, a file each.
 
+#[cfg(feature = "aws")]
+mod apply;
 mod check;
 mod doctor;
 mod document_key;
@@ -9,6 +11,8 @@ mod init;
 mod rejects;
 mod replay;
 mod run;
+#[cfg(feature = "aws")]
+mod run_stack;
 mod runs;
 mod schema;
 mod trial;
@@ -21,7 +25,10 @@ use crate::{
         secrets::Secrets, variables,
     },
     output::{plain::plain_lines, progress::Progress},
+    ports::Ports,
 };
+#[cfg(feature = "aws")]
+use crate::cloud::Stack;
 use ::documents::Documents;
 use pipeline::Name;
 use std::{
@@ -61,6 +68,11 @@ fn warn(command: &Command, context: &mut Context) -> io::Result<()> {
 
 async fn command(arguments: &Arguments, home: &HomeAt, context: &mut Context) -> Ended {
     let as_json = arguments.global.json;
+    if let Some(stack) = &home.stack
+        && let Some(ended) = in_cloud(arguments, stack, home, context).await
+    {
+        return ended;
+    }
     match &arguments.command {
         Command::Check(typed) => check::run(typed, as_json, context),
         Command::Schema => schema::run(context),
@@ -73,7 +85,34 @@ async fn command(arguments: &Arguments, home: &HomeAt, context: &mut Context) ->
         Command::Explain(typed) => explain::run(typed, home, as_json, context).await,
         Command::Doctor(typed) => doctor::run(typed, home, as_json, context).await,
         Command::Replay(typed) => replay::run(typed, home, as_json, context).await,
+        Command::Apply(_) => Err(no_stack("apply")),
     }
+}
+
+/// The commands that are others on a stack than on a home. `None`: it is the same, over what the stack keeps.
+#[cfg(feature = "aws")]
+async fn in_cloud(arguments: &Arguments, stack: &str, home: &HomeAt, context: &mut Context) -> Option<Ended> {
+    let as_json = arguments.global.json;
+    Some(match &arguments.command {
+        Command::Apply(typed) => apply::run(typed, stack, home, as_json, context).await,
+        Command::Run(typed) => run_stack::run(typed, stack, home, as_json, context).await,
+        _ => return None,
+    })
+}
+
+#[cfg(not(feature = "aws"))]
+async fn in_cloud(arguments: &Arguments, stack: &str, _: &HomeAt, _: &mut Context) -> Option<Ended> {
+    match &arguments.command {
+        // What looks only at files is the same everywhere.
+        Command::Check(_) | Command::Schema | Command::Init(_) | Command::Try(_) => None,
+        _ => Some(Err(not_built(stack))),
+    }
+}
+
+/// What there is only in the cloud.
+fn no_stack(command: &str) -> Failure {
+    let error = anyhow::anyhow!("`tidemill {command}` speaks to a stack in the cloud, and none is named");
+    Failure::wrong(error).next(format!("name it: tidemill {command} --stack NAME, or set `TIDEMILL_STACK`"))
 }
 
 /// The home that was chosen, not opened yet.
@@ -84,6 +123,8 @@ struct HomeAt {
     /// What says where the documents go.
     environment: BTreeMap<String, String>,
     working_folder: PathBuf,
+    /// The stack in the cloud, where that is spoken to and not a home.
+    stack: Option<String>,
     /// The stores of documents that were opened.
     opened: Mutex<Vec<Arc<dyn Documents>>>,
 }
@@ -92,27 +133,52 @@ impl HomeAt {
     fn new(global: &Global, context: &Context) -> HomeAt {
         let typed = global.home.clone();
         // A `.env` that can't be read is told by whatever opens the home.
-        let set = || {
+        let set = |variable| {
             let secrets = Secrets::new(&context.environment, &context.folder).ok()?;
-            let home = secrets.variable(variables::HOME)?;
-            (!home.is_empty()).then(|| PathBuf::from(home))
+            secrets.variable(variable).filter(|value| !value.is_empty()).map(str::to_owned)
         };
-        let chosen = typed.clone().or_else(set);
+        let chosen = typed.clone().or_else(|| set(variables::HOME).map(PathBuf::from));
+        // A home that is typed goes before a stack that is set.
+        let stack = global.stack.clone().or_else(|| match &typed {
+            Some(_) => None,
+            None => set(variables::STACK),
+        });
         HomeAt {
             folder: context.path(chosen.unwrap_or_else(|| home::DEFAULT.into())),
             typed,
             environment: context.environment.clone(),
             working_folder: context.folder.clone(),
+            stack,
             opened: Mutex::default(),
         }
     }
 
-    /// A command to type next, on the same home.
+    /// A command to type next, on the same home or stack.
     fn command(&self, words: &str) -> String {
-        match &self.typed {
-            Some(home) => format!("tidemill {words} --home {}", shell_word(&home.to_string_lossy())),
-            None => format!("tidemill {words}"),
+        match (&self.stack, &self.typed) {
+            (Some(stack), _) => format!("tidemill {words} --stack {stack}"),
+            (None, Some(home)) => format!("tidemill {words} --home {}", shell_word(&home.to_string_lossy())),
+            (None, None) => format!("tidemill {words}"),
         }
+    }
+
+    /// What the home or the stack keeps, for commands that only look.
+    async fn ports(&self) -> Result<Ports, Failure> {
+        match &self.stack {
+            None => Ok(self.open()?.ports()),
+            #[cfg(feature = "aws")]
+            Some(stack) => Ok(self.stack(stack).await?.ports),
+            #[cfg(not(feature = "aws"))]
+            Some(stack) => Err(not_built(stack)),
+        }
+    }
+
+    /// The stack of this name, opened.
+    #[cfg(feature = "aws")]
+    async fn stack(&self, stack: &str) -> Result<Stack, Failure> {
+        let stack = Stack::open(stack, &self.destination()?).await?;
+        self.remember(stack.ports.documents.clone());
+        Ok(stack)
     }
 
     /// For commands that look at what is there.
@@ -146,6 +212,15 @@ impl HomeAt {
     fn destination(&self) -> Result<Destination, Failure> {
         Destination::new(&self.environment, &self.working_folder).map_err(no_destination)
     }
+}
+
+/// A stack that this program can't speak to.
+#[cfg(not(feature = "aws"))]
+fn not_built(stack: &str) -> Failure {
+    let error = anyhow::anyhow!("the stack `{stack}` can't be spoken to: this tidemill was built without AWS");
+    Failure::wrong(error).next(
+        "build it in: cargo run --release --features aws -- …, or cargo install --path crates/cli --features aws; the released programs have it",
+    )
 }
 
 fn no_home(error: HomeError) -> Failure {
@@ -199,7 +274,7 @@ fn wrong_pipeline(error: PipelineError, context: &mut Context) -> Failure {
 }
 
 /// The name of the pipeline that was typed: of its file, or, where the file is gone, one that the ledger knows.
-async fn pipeline_name(typed: &str, home: &Home, context: &mut Context) -> Result<Name, Failure> {
+async fn pipeline_name(typed: &str, home: &Ports, context: &mut Context) -> Result<Name, Failure> {
     let error = match local::pipelines::find(typed, &context.folder) {
         Ok(found) => return Ok(found.checked.pipeline.pipeline.clone()),
         Err(error) => error,
@@ -238,12 +313,16 @@ async fn request(found: &Found, source: &Source, pages_max: Option<u32>) -> Resu
 /// A runner on this home, with progress on the side.
 fn runner(home: Home, context: &Context) -> Result<Runner, Failure> {
     let secrets = Secrets::new(&context.environment, &context.folder).map_err(Failure::wrong)?;
-    let progress = if context.err_is_terminal {
+    Ok(Runner::new(home, Arc::new(SystemClock), Arc::new(progress(context)), secrets))
+}
+
+/// Progress on the side.
+fn progress(context: &Context) -> Progress {
+    if context.err_is_terminal {
         Progress::drawn()
     } else {
         Progress::lines(Box::new(context.err.clone()))
-    };
-    Ok(Runner::new(home, Arc::new(SystemClock), Arc::new(progress), secrets))
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use crate::{
     Context, Failure, Status,
     arguments::{By, Rejects},
     local::{
-        Home,
         objects::Keys,
         set_aside::{self, Reject},
     },
@@ -14,6 +13,7 @@ use crate::{
         numbers::{count, counted},
         tables::{Column, table},
     },
+    ports::Ports,
 };
 use anyhow::anyhow;
 use lake::{Key, ObjectReader, Zone};
@@ -45,7 +45,7 @@ struct Seen {
 }
 
 pub(super) async fn run(typed: &Rejects, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
-    let home = at.open()?;
+    let home = at.ports().await?;
     let pipeline = super::pipeline_name(&typed.pipeline, &home, context).await?;
     let Some((definition, _)) = home.ledger.newest_definition(&pipeline).await? else {
         let error = anyhow!("the pipeline `{pipeline}` has not run yet");
@@ -78,7 +78,7 @@ pub(super) async fn run(typed: &Rejects, at: &HomeAt, as_json: bool, context: &m
 }
 
 /// Reads one rejected or refused object: its lines go out as they are, or are counted and kept as far as they will be shown.
-async fn read(home: &Home, key: &Key, resource: &Name, raw_lines: bool, seen: &mut Seen, context: &mut Context) -> Result<(), Failure> {
+async fn read(home: &Ports, key: &Key, resource: &Name, raw_lines: bool, seen: &mut Seen, context: &mut Context) -> Result<(), Failure> {
     let mut reader = ObjectReader::open(home.store.as_ref(), key).await?;
     while let Some(line) = reader.next_line().await? {
         if raw_lines {

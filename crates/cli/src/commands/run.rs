@@ -4,14 +4,16 @@ use super::{Ended, HomeAt};
 use crate::{
     Context, Failure, Status,
     arguments::Run,
-    local::{Found, Place, ResourceReport, RunnerError},
+    local::{Place, ResourceReport, RunnerError},
     output::{
         json,
         numbers::{bytes, count, counted, duration, moment},
         plain::{plain, plain_lines},
         tables::{Column, table},
     },
+    publish::ClaimError,
 };
+use pipeline::Checked;
 use std::io::{self, Write};
 
 pub(super) async fn run(typed: &Run, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
@@ -31,7 +33,7 @@ pub(super) async fn run(typed: &Run, at: &HomeAt, as_json: bool, context: &mut C
     let status = troubles(&reports, Some(&rejects(&typed.pipeline, at)), &mut context.err)?;
     elsewhere(typed, at, &reports, &mut context.err)?;
     if !as_json {
-        next(typed, at, &found, &reports, &mut context.out)?;
+        next(typed, at, &found.checked, &reports, &mut context.out)?;
     }
     Ok(status)
 }
@@ -40,14 +42,22 @@ pub(super) async fn run(typed: &Run, at: &HomeAt, as_json: bool, context: &mut C
 pub(super) fn failure(error: RunnerError, pipeline: &str, at: &HomeAt) -> Failure {
     match error {
         RunnerError::UnknownResource { .. } => Failure::wrong(error),
-        RunnerError::CollectionTaken { .. } => Failure::wrong(error).next("give this resource a `collection:` of its own"),
-        RunnerError::CollectionKey { .. } => {
+        RunnerError::Claim(error) => not_claimed(error, pipeline, at),
+        other => Failure::from(other),
+    }
+}
+
+/// A collection that is another's is wrong use.
+pub(super) fn not_claimed(error: ClaimError, pipeline: &str, at: &HomeAt) -> Failure {
+    match error {
+        ClaimError::Taken { .. } => Failure::wrong(error).next("give this resource a `collection:` of its own"),
+        ClaimError::Key { .. } => {
             let replay = at.command(&format!("replay {pipeline}"));
             Failure::wrong(error).next(format!(
                 "put the file right; or, if the change is meant, give the resource another `collection:` and fill it from raw/: {replay}"
             ))
         }
-        other => Failure::from(other),
+        ClaimError::Ledger(_) => Failure::from(error),
     }
 }
 
@@ -191,14 +201,14 @@ fn elsewhere(typed: &Run, at: &HomeAt, reports: &[ResourceReport], err: &mut dyn
 }
 
 /// What one may want to look at now.
-fn next(typed: &Run, at: &HomeAt, found: &Found, reports: &[ResourceReport], out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn next(typed: &Run, at: &HomeAt, checked: &Checked, reports: &[ResourceReport], out: &mut dyn Write) -> io::Result<()> {
     // Over the limit, it is said beside the error.
     if reports.iter().any(|report| report.set_aside() > 0) && !reports.iter().any(ResourceReport::over_limit) {
         writeln!(out, "next: {}", rejects(&typed.pipeline, at))?;
     }
     // Where all was refused, there is nothing to look at.
     let loaded = reports.iter().find(|report| report.load.documents_in > report.load.refused);
-    let resources = &found.checked.pipeline.resources;
+    let resources = &checked.pipeline.resources;
     let resource = loaded.and_then(|report| resources.iter().find(|resource| resource.name == report.resource));
     match resource {
         Some(resource) => {

@@ -4,15 +4,13 @@ use super::{Ended, HomeAt};
 use crate::{
     Context, Failure, Status,
     arguments::Runs,
-    local::{
-        Home,
-        runner::{Extracted, why_refused},
-    },
+    local::runner::{Extracted, waiting, why_refused},
     output::{
         json,
         numbers::{bytes, count, duration, iso, moment},
         tables::{Column, table},
     },
+    ports::Ports,
 };
 use lake::{DefinitionError, StoreError};
 use ledger::{Fact, FactKey, ResourceId, RunFilter, RunRecord, RunState, Totals, Unfinished, conservation};
@@ -87,7 +85,7 @@ enum Replaced {
 }
 
 pub(super) async fn run(typed: &Runs, home: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
-    let home = home.open()?;
+    let home = home.ports().await?;
     let pipeline = match &typed.pipeline {
         Some(typed) => Some(super::pipeline_name(typed, &home, context).await?),
         None => None,
@@ -119,7 +117,7 @@ pub(super) async fn run(typed: &Runs, home: &HomeAt, as_json: bool, context: &mu
     Ok(Status::Well)
 }
 
-async fn told(home: &Home, record: RunRecord, unfinished: &[Unfinished]) -> Result<Told, Failure> {
+async fn told(home: &Ports, record: RunRecord, unfinished: &[Unfinished]) -> Result<Told, Failure> {
     let facts = home.ledger.facts(record.id, &record.resource, &record.definition).await?;
     let totals = conservation::totals(&facts);
     let definition = definition(home, &record).await?;
@@ -140,19 +138,8 @@ async fn told(home: &Home, record: RunRecord, unfinished: &[Unfinished]) -> Resu
     })
 }
 
-/// How many objects of the run are to be cleaned or loaded yet. An intent whose object never came to be is none.
-async fn waiting(home: &Home, record: &RunRecord, unfinished: &[Unfinished]) -> Result<u64, Failure> {
-    let mut objects = 0;
-    for part in unfinished {
-        if part.raw.run == record.id && part.raw.resource == record.resource.resource && home.store.head(&part.raw.key()).await?.is_some() {
-            objects += 1;
-        }
-    }
-    Ok(objects)
-}
-
 /// What the run ran under. A run is listed too when that is gone, or is no longer understood.
-async fn definition(home: &Home, record: &RunRecord) -> Result<Option<Arc<Checked>>, Failure> {
+async fn definition(home: &Ports, record: &RunRecord) -> Result<Option<Arc<Checked>>, Failure> {
     match home.definitions.get(&record.resource.pipeline, &record.definition).await {
         Ok(definition) => Ok(Some(definition)),
         Err(DefinitionError::Refused { .. } | DefinitionError::Damaged { .. }) => Ok(None),
@@ -164,7 +151,7 @@ async fn definition(home: &Home, record: &RunRecord) -> Result<Option<Arc<Checke
     }
 }
 
-async fn replaced(home: &Home, record: &RunRecord, definition: &Checked, facts: &[(FactKey, Fact)]) -> Result<Option<Replaced>, Failure> {
+async fn replaced(home: &Ports, record: &RunRecord, definition: &Checked, facts: &[(FactKey, Fact)]) -> Result<Option<Replaced>, Failure> {
     if record.state != RunState::Extracted {
         return Ok(None);
     }
@@ -190,7 +177,7 @@ async fn replaced(home: &Home, record: &RunRecord, definition: &Checked, facts: 
 }
 
 /// Of a resource that replaces: why the documents of its newest run are not what readers see, if they are not.
-pub(super) async fn not_shown(home: &Home, resource: &ResourceId) -> Result<Option<String>, Failure> {
+pub(super) async fn not_shown(home: &Ports, resource: &ResourceId) -> Result<Option<String>, Failure> {
     let filter = RunFilter {
         pipeline: Some(resource.pipeline.clone()),
         resource: Some(resource.resource.clone()),

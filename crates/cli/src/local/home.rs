@@ -1,6 +1,7 @@
 //! The folder that holds it all: `lake/`, `ledger.db`, and, unless they go to MongoDB, the documents in `documents.db`.
 
 use super::{Destination, DestinationError, Place, Places};
+use crate::ports::{LakeAt, Ports};
 use documents::Documents;
 use lake::{Definitions, DirectoryStore, Store, StoreError};
 use ledger::{Ledger, LedgerError, SqliteLedger};
@@ -82,5 +83,16 @@ impl Home {
             place: destination.place.clone(),
             places: Places::of_home(folder),
         })
+    }
+
+    /// What it keeps, for what works on a stack in the cloud too.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            store: self.store.clone(),
+            ledger: self.ledger.clone(),
+            documents: self.documents.clone(),
+            definitions: self.definitions.clone(),
+            lake: LakeAt::Folder(self.folder.join("lake")),
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! What was set aside: the lines of `rejected/` and `refused/`, which read alike, and what they have in common.
 
-use crate::local::Home;
-use lake::{CleanKey, Key, ObjectReader, StoreError};
+use lake::{CleanKey, Key, ObjectReader, Store, StoreError};
 use ledger::Fact;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -100,10 +99,10 @@ impl SetAside {
     }
 
     /// The most frequent reasons, as far as the first objects tell them.
-    pub async fn reasons(&self, home: &Home) -> Result<Vec<Reason>, StoreError> {
+    pub async fn reasons(&self, store: &dyn Store) -> Result<Vec<Reason>, StoreError> {
         let (mut counts, mut lines) = (BTreeMap::new(), 0);
         for key in &self.0 {
-            match count(home, key, &mut counts, &mut lines).await {
+            match count(store, key, &mut counts, &mut lines).await {
                 // It is no less rejected when the reason can't be read.
                 Ok(()) | Err(StoreError::NotFound { .. } | StoreError::Damaged { .. }) => {}
                 Err(error) => return Err(error),
@@ -116,8 +115,8 @@ impl SetAside {
     }
 }
 
-async fn count(home: &Home, key: &Key, counts: &mut BTreeMap<(String, String), Reason>, lines: &mut usize) -> Result<(), StoreError> {
-    let mut reader = ObjectReader::open(home.store.as_ref(), key).await?;
+async fn count(store: &dyn Store, key: &Key, counts: &mut BTreeMap<(String, String), Reason>, lines: &mut usize) -> Result<(), StoreError> {
+    let mut reader = ObjectReader::open(store, key).await?;
     while *lines < LINES_MAX
         && let Some(line) = reader.next_line().await?
     {

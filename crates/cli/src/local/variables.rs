@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 /// Where the home is.
 pub const HOME: &str = "TIDEMILL_HOME";
 
+/// Which stack in the cloud commands speak to.
+pub const STACK: &str = "TIDEMILL_STACK";
+
 /// What every name of ours begins with.
 const PREFIX: &str = "TIDEMILL_";
 
@@ -28,7 +31,7 @@ pub fn misspelt<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
 }
 
 fn meant(name: &str) -> Option<String> {
-    let known = [HOME, MONGODB];
+    let known = [HOME, STACK, MONGODB];
     let is_known = known.contains(&name) || name.starts_with(SECRET) || name.starts_with(TEST);
     let upper = name.to_ascii_uppercase();
     let own = upper.strip_prefix(PREFIX).filter(|_| !is_known)?;

@@ -107,6 +107,7 @@ impl Desk {
             out_is_terminal: false,
             environment: self.environment.clone(),
             folder: self.folder.clone(),
+            parting: cli::context::Parting::default(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! All numbers are little-endian. The last 12 bytes tell that the frame is there and where it begins.
 
+use crate::store::{can_have_metadata, check_metadata};
 use crate::{Key, Metadata, StoreError};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -15,34 +16,19 @@ const MAGIC: [u8; 4] = 0x184D_2A5D_u32.to_le_bytes();
 const MARK: &[u8; 8] = b"tidemeta";
 const HEADER_BYTES: u64 = 8;
 const TAIL_BYTES: u64 = 12;
-/// S3's limit of names and values together.
-const METADATA_BYTES_MAX: usize = 2_048;
 /// The longest JSON of so much metadata: each entry at least two bytes, six characters of JSON around it, each character at most two.
 const JSON_BYTES_MAX: u32 = 16 * 1_024;
 
-/// The footer for `metadata`, checked against what S3 takes, so that what works on a laptop works in the cloud. Only files that are
-/// zstd streams (`.zst`) can have one.
+/// The footer for `metadata`, once that is checked: nothing for a file that can't have one.
 pub(super) fn write(key: &Key, metadata: &Metadata) -> Result<Vec<u8>, StoreError> {
+    check_metadata(key, metadata)?;
+    if !can_have_metadata(key) {
+        return Ok(Vec::new());
+    }
     let refused = |problem| StoreError::Metadata {
         key: key.to_string(),
         problem,
     };
-    if !key.as_str().ends_with(".zst") {
-        return if metadata.is_empty() {
-            Ok(Vec::new())
-        } else {
-            Err(refused("only a key that ends in `.zst` can have metadata"))
-        };
-    }
-    if metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > METADATA_BYTES_MAX {
-        return Err(refused("names and values are over 2048 bytes in all"));
-    }
-    if !metadata.keys().all(|name| is_name(name)) {
-        return Err(refused("expected names of lower-case letters, digits, `-` and `_`"));
-    }
-    if !metadata.values().all(|value| is_value(value)) {
-        return Err(refused("expected values of printable ASCII without spaces at the ends"));
-    }
     let json = serde_json::to_vec(metadata).map_err(|_| refused("it can't be written as JSON"))?;
     let length = u32::try_from(json.len()).map_err(|_| refused("it is too long"))?;
     let mut footer = Vec::with_capacity(json.len() + (HEADER_BYTES + TAIL_BYTES) as usize);
@@ -72,7 +58,7 @@ pub(super) fn read(file: &mut File, file_bytes: u64, key: &Key) -> Result<(Metad
         key: key.to_string(),
         problem: "its last bytes say they are its metadata, but are not".to_owned(),
     };
-    if !key.as_str().ends_with(".zst") || file_bytes < HEADER_BYTES + TAIL_BYTES {
+    if !can_have_metadata(key) || file_bytes < HEADER_BYTES + TAIL_BYTES {
         return Ok((Metadata::new(), file_bytes));
     }
     let tail = read(file, file_bytes - TAIL_BYTES, TAIL_BYTES).map_err(failed)?;
@@ -92,14 +78,4 @@ pub(super) fn read(file: &mut File, file_bytes: u64, key: &Key) -> Result<(Metad
     }
     let metadata = serde_json::from_slice(json).map_err(|_| damaged())?;
     Ok((metadata, file_bytes - frame_bytes))
-}
-
-/// What S3 keeps as it is: it makes names lower-case.
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
-}
-
-/// What S3 keeps as it is: HTTP takes away spaces around a header's value.
-fn is_value(value: &str) -> bool {
-    value.trim() == value && value.bytes().all(|b| matches!(b, 0x20..=0x7e))
 }

@@ -7,6 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod cutter;
 mod directory;
+mod emulator;
+mod s3;
 mod streams;
 mod suite;

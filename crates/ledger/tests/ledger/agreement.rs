@@ -1,5 +1,6 @@
-//! SQLite answers every sequence of calls as the model does.
+//! Every ledger answers every sequence of calls as the model does.
 
+use crate::emulator::Table;
 use crate::given::*;
 use lake::Part;
 use ledger::{
@@ -9,6 +10,9 @@ use ledger::{
 use proptest::prelude::*;
 use std::fmt::Debug;
 use std::sync::Mutex;
+
+/// Few, for every call is a request or more.
+const DYNAMODB_CASES: u32 = 16;
 
 /// A call, on a world small enough that calls meet: two pipelines of two resources, three runs, three parts, two definitions, three holders.
 #[derive(Clone, Debug)]
@@ -263,28 +267,46 @@ async fn state(ledger: &dyn Ledger) -> Vec<String> {
     state
 }
 
+/// Does the calls on the model and on another ledger, which is opened anew after so many of them.
+async fn agree<L: Ledger>(calls: &[Call], reopened_after: usize, open: impl Fn() -> L) -> Result<(), TestCaseError> {
+    let model = Mutex::new(Model::default());
+    let mut other = open();
+    let (mut of_model, mut of_other) = (Vec::new(), Vec::new());
+    for (number, call) in calls.iter().enumerate() {
+        let expected = perform(&model, call, &mut of_model).await;
+        let answered = perform(&other, call, &mut of_other).await;
+        prop_assert_eq!(answered, expected, "call {}: {:?}", number, call);
+        if number == reopened_after {
+            drop(other);
+            other = open();
+        }
+    }
+    prop_assert_eq!(state(&other).await, state(&model).await);
+    Ok(())
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn sqlite_answers_as_the_model_does(calls in prop::collection::vec(call(), 1..60), reopened_after in 0..60usize) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let folder = tempfile::tempdir().unwrap();
-            let model = Mutex::new(Model::default());
-            let mut sqlite = open(folder.path());
-            let (mut of_model, mut of_sqlite) = (Vec::new(), Vec::new());
-            for (number, call) in calls.iter().enumerate() {
-                let expected = perform(&model, call, &mut of_model).await;
-                let answered = perform(&sqlite, call, &mut of_sqlite).await;
-                prop_assert_eq!(answered, expected, "call {}: {:?}", number, call);
-                if number == reopened_after {
-                    drop(sqlite);
-                    sqlite = open(folder.path());
-                }
-            }
-            prop_assert_eq!(state(&sqlite).await, state(&model).await);
-            Ok(())
+        let folder = tempfile::tempdir().unwrap();
+        runtime().block_on(agree(&calls, reopened_after, || open(folder.path())))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::with_cases(DYNAMODB_CASES) })]
+
+    #[test]
+    fn dynamodb_answers_as_the_model_does(calls in prop::collection::vec(call(), 20..60), reopened_after in 0..60usize) {
+        runtime().block_on(async {
+            let table = Table::new().await;
+            agree(&calls, reopened_after, || table.ledger()).await
         })?;
     }
 }

@@ -1,4 +1,4 @@
-//! The port's suite, run against each ledger; the agreement of SQLite with the model; and what is SQLite's own.
+//! The port's suite, run against each ledger; the agreement of each with the model; and what is SQLite's and DynamoDB's own.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,9 @@
 )]
 
 mod agreement;
+mod dynamodb;
+mod emulator;
 mod given;
 mod sqlite;
 mod suite;
+mod way;

@@ -1,5 +1,6 @@
-//! What every ledger must do: each test runs on the model and on SQLite.
+//! What every ledger must do: each test runs on the model, on SQLite and on DynamoDB.
 
+use crate::emulator::Table;
 use crate::given::*;
 use lake::Part;
 use ledger::{
@@ -14,6 +15,7 @@ async fn on_each<F: Future<Output = ()>>(test: impl Fn(Arc<dyn Ledger>) -> F) {
     test(Arc::new(Mutex::new(Model::default()))).await;
     let folder = tempfile::tempdir().unwrap();
     test(Arc::new(open(folder.path()))).await;
+    test(Arc::new(Table::new().await.ledger())).await;
 }
 
 fn extracted(run: u64, cursor: Option<i64>) -> Extracted {

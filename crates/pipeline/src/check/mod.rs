@@ -8,6 +8,7 @@ mod index;
 mod load;
 mod record;
 mod source;
+mod timing;
 mod value;
 mod variables;
 
@@ -128,7 +129,15 @@ fn typed<T: DeserializeOwned>(node: &Node, faults: &mut Collector<'_>) -> Option
     }
 }
 
+/// The pipeline in whose name Tidemill itself takes leases: that of `apply`.
+const OUR_OWN: &str = "tidemill";
+
 fn meaning(pipeline: &Pipeline, at: At<'_>, faults: &mut Collector<'_>) {
+    if pipeline.pipeline.as_str() == OUR_OWN {
+        let message = format!("the name `{OUR_OWN}` is kept for Tidemill itself");
+        faults.add_help(&at.get("pipeline").span(), message, "choose another");
+    }
+    timing::check(pipeline, at, faults);
     source::check(&pipeline.source, at.get("source"), faults);
     let resources = at.get("resources");
     if pipeline.resources.is_empty() && resources.whole() {

@@ -8,7 +8,7 @@ pub use load::*;
 pub use record::*;
 pub use source::*;
 
-use crate::Name;
+use crate::{Name, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,15 @@ pub struct Pipeline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "schedule"))]
     pub schedule: Option<String>,
+    /// The time zone that `schedule` is read in, a name of the IANA database such as `Europe/Paris`. The default is UTC. Where the clock is put forward, a
+    /// moment that it leaves out is skipped; where it is put back, one that it shows twice comes once. A `rate` counts hours, whatever the clock shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "time_zone"))]
+    pub time_zone: Option<String>,
+    /// How late a run may start: a moment within this time after the scheduled one is picked, so that not all pipelines start at once. Whole minutes from
+    /// `1m` to `24h`, shorter than the time between two runs. Without it, a run starts within the minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter: Option<Span>,
     /// How many records of a run may go wrong before it counts as failed: a number, or a share of the records that came in, such as `1%`. Both count:
     /// records that break the contract (rejected), and documents that the store does not take (refused).
     #[serde(default)]
@@ -36,6 +45,26 @@ pub struct Pipeline {
     pub source: Source,
     /// What is read from the source: one entry a kind of record.
     pub resources: Vec<Resource>,
+}
+
+impl Pipeline {
+    /// The resources in the order of the file, but each behind those that it waits for (`after`).
+    pub fn in_order(&self) -> Vec<&Resource> {
+        let mut ordered: Vec<&Resource> = Vec::with_capacity(self.resources.len());
+        // Each round finds one at least: a checked file has no circle.
+        while ordered.len() < self.resources.len() {
+            let is_in = |name: &Name| ordered.iter().any(|resource| resource.name == *name);
+            let ready = self
+                .resources
+                .iter()
+                .find(|resource| !is_in(&resource.name) && resource.after.iter().all(is_in));
+            match ready {
+                Some(resource) => ordered.push(resource),
+                None => break,
+            }
+        }
+        ordered
+    }
 }
 
 /// How many records of a run may be rejected or refused: a number (`100`), or a share of the records that came in (`1%`). The default is 0.
@@ -107,6 +136,10 @@ impl From<RejectLimit> for String {
 pub struct Resource {
     /// The resource's name, unique in the pipeline.
     pub name: Name,
+    /// The resources of this pipeline that come first. In the cloud this one is not started by the schedule, but each time when all of these have completed
+    /// a run (every document of it loaded) since it was started last. On a laptop it is run after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Name>,
     /// How to ask for it, when the source is `rest_api`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,

@@ -64,7 +64,8 @@ pub(super) fn list(job: Job<'_>, writer: &RawWriter<'_>) -> Result<Source, Error
             secret_params: sent.secret_params,
             redactor,
             names: job.names,
-            clock: writer.run.clock.clone(),
+            time: writer.time(),
+            carried: writer.carried.clone(),
             seed: job.seed,
             accept_encoding: "identity",
         });

@@ -5,7 +5,8 @@ mod list;
 mod stream;
 
 use crate::error::{Error, FetchError};
-use crate::http::Names;
+use crate::hops::Carried;
+use crate::http::{Client, Names};
 use crate::position::{Mark, Position};
 use crate::raw::RawWriter;
 use crate::render::Renderer;
@@ -47,21 +48,26 @@ pub async fn extract(job: Job<'_>, writer: &mut RawWriter<'_>) -> Result<(), Err
         file,
         format,
         whole_bytes_max: http.reply_size_max.0,
-        attempts: 0,
+        attempts: writer.carried.attempts,
         left: pages_max.unwrap_or(u32::MAX),
     };
     let mut position = writer.progress.next.clone();
     if position == Position::Start {
         position = reading.start_of(0);
     }
+    let mut began = false;
     loop {
         position = match position {
             Position::File { .. } if reading.left == 0 => Position::Done,
+            Position::File { .. } if began && writer.run.is_out_of_time() => {
+                return Err(writer.hand_over(&position, reading.carried()).await?);
+            }
             Position::File { file, mark } => reading.read(&file, mark, writer).await?,
             Position::Done if writer.is_empty() => return Ok(()),
             other if writer.is_empty() => return Err(other.not_of("files")),
             other => writer.close(&other).await?,
         };
+        began = true;
     }
 }
 
@@ -108,23 +114,32 @@ impl Reading<'_> {
             }
             Err(broken) => broken,
         };
+        let here = Position::File {
+            file: id.to_owned(),
+            mark: reached,
+        };
         let error = match broken {
+            Broken::Final(Error::OutOfTime) => return Err(writer.hand_over(&here, self.carried()).await?),
             Broken::Final(error) => return Err(error),
             Broken::Stream(error) => error,
         };
         // What came in before the break is kept; the file is read again, and passed over up to there.
         self.attempts = if writer.progress.captures > before { 1 } else { self.attempts + 1 };
-        self.pause(&listed, error, writer).await?;
-        Ok(Position::File {
-            file: id.to_owned(),
-            mark: reached,
-        })
+        match self.pause(&listed, error, writer).await {
+            Err(Error::OutOfTime) => Err(writer.hand_over(&here, self.carried()).await?),
+            paused => paused.map(|()| here),
+        }
+    }
+
+    /// What a continuation must know of the source of addresses.
+    fn carried(&self) -> Carried {
+        self.source.client.as_ref().map(Client::carried).unwrap_or_default()
     }
 
     async fn pause(&mut self, listed: &Listed, error: FetchError, writer: &RawWriter<'_>) -> Result<(), Error> {
         let attempts = self.attempts;
         match (&listed.place, &mut self.source.client) {
-            (Place::Url(url), Some(client)) => writer.keeper.during(client.pause_stream(url, attempts, error)).await?,
+            (Place::Url(url), Some(client)) => writer.wait_for(client.pause_stream(url, attempts, error)).await?,
             _ => Err(Error::Fetch {
                 url: listed.shown.clone(),
                 source: error,
@@ -141,8 +156,7 @@ impl Reading<'_> {
         writer: &mut RawWriter<'_>,
     ) -> Result<Option<Position>, Broken> {
         let mut stream = writer
-            .keeper
-            .during(Stream::open(
+            .wait_for(Stream::open(
                 listed,
                 &self.source.root,
                 self.file.compression,
@@ -151,7 +165,7 @@ impl Reading<'_> {
             .await??;
         let mut cutter = Cutter::new(&self.format, writer.settings, self.whole_bytes_max, *reached);
         loop {
-            let more = writer.keeper.during(stream.fill(self.source.client.as_ref())).await??;
+            let more = writer.wait_for(stream.fill(self.source.client.as_ref())).await??;
             loop {
                 let content = |fault: Fault| Error::Content {
                     file: listed.shown.clone(),
@@ -166,7 +180,8 @@ impl Reading<'_> {
                 if self.left == 0 {
                     return Ok(Some(Position::Done));
                 }
-                if writer.is_full() {
+                let over = writer.run.is_out_of_time();
+                if over || writer.is_full() {
                     let here = match cut.piece {
                         Some(_) => Position::File {
                             file: listed.id(),
@@ -176,7 +191,7 @@ impl Reading<'_> {
                         None => self.start_of(index + 1),
                     };
                     let next = writer.close(&here).await?;
-                    if next != here {
+                    if over || next != here {
                         return Ok(Some(next));
                     }
                 }

@@ -6,11 +6,12 @@ mod names;
 pub use names::Names;
 
 use crate::error::{Error, FetchError};
+use crate::hops::Carried;
 use crate::rate::Rate;
 use crate::redact::Redactor;
 use crate::redirect::{self, Hop, Refusal};
 use crate::retry::{self, Decision, Failure};
-use ledger::Clock;
+use crate::time_left::TimeLeft;
 use names::Guarded;
 use pipeline::HttpLimits;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LINK, LOCATION, RETRY_AFTER};
@@ -48,7 +49,9 @@ pub struct Parts {
     pub secret_params: Vec<(String, SecretString)>,
     pub redactor: Redactor,
     pub names: Arc<Names>,
-    pub clock: Arc<dyn Clock>,
+    pub time: TimeLeft,
+    /// What the invocation before left.
+    pub carried: Carried,
     /// For the jitter of the back-off.
     pub seed: u64,
     /// `gzip, br, zstd` or `identity`.
@@ -63,6 +66,12 @@ pub struct Client {
     secure: Option<reqwest::Client>,
     rate: Option<Rate>,
     started: Instant,
+    /// The time of day at `started`, from which the rate counts.
+    started_at: Duration,
+    /// How many requests failed one after another.
+    attempts: u32,
+    /// When the next request may be made, where that is not at once.
+    not_before_ms: Option<i64>,
     dice: fastrand::Rng,
 }
 
@@ -84,6 +93,8 @@ enum Attempt {
     /// Another one may do better.
     Passing(Failure, FetchError),
     Final(FetchError),
+    /// Whoever goes on makes it.
+    OutOfTime,
 }
 
 impl From<FetchError> for Attempt {
@@ -98,8 +109,15 @@ impl From<FetchError> for Attempt {
 
 impl Client {
     pub fn new(parts: Parts) -> Client {
+        let mut rate = parts.limits.rate_limit.map(Rate::new);
+        if let Some(rate) = &mut rate {
+            rate.remember(parts.carried.starts_ms.iter().copied().map(since_1970));
+        }
         Client {
-            rate: parts.limits.rate_limit.map(Rate::new),
+            rate,
+            started_at: since_1970(parts.time.now_ms()),
+            attempts: parts.carried.attempts,
+            not_before_ms: parts.carried.not_before_ms,
             dice: fastrand::Rng::with_seed(parts.seed),
             plain: None,
             secure: None,
@@ -123,31 +141,45 @@ impl Client {
         !matches!(credential, Credential::None) || !headers.is_empty() || !secret_params.is_empty()
     }
 
+    /// What a continuation must know, when the time is up.
+    pub fn carried(&self) -> Carried {
+        let starts = self.rate.iter().flat_map(|rate| rate.remembered(self.now()));
+        Carried {
+            not_before_ms: self.not_before_ms,
+            attempts: self.attempts,
+            starts_ms: starts.filter_map(|start| i64::try_from(start.as_millis()).ok()).collect(),
+        }
+    }
+
     /// Gets a whole reply into `body`, asking again where that may help.
     pub async fn get(&mut self, url: &Url, body: &mut Vec<u8>) -> Result<Reply, Error> {
-        let mut attempt = 1;
+        self.wait_as_carried().await?;
         loop {
-            self.pace().await;
+            self.pace().await?;
             let failed = match self.attempt_whole(url, body).await {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => {
+                    self.attempts = 0;
+                    return Ok(reply);
+                }
                 Err(failed) => failed,
             };
-            self.pause(url, attempt, failed).await?;
-            attempt += 1;
+            self.pause(url, failed).await?;
         }
     }
 
     /// Gets the head of a reply whose body is then read as a stream, asking again until a head comes.
     pub async fn open(&mut self, url: &Url) -> Result<(Reply, reqwest::Response), Error> {
-        let mut attempt = 1;
+        self.wait_as_carried().await?;
         loop {
-            self.pace().await;
+            self.pace().await?;
             let failed = match self.attempt(url).await {
-                Ok((url, response)) => return Ok((reply(url, &response, self.parts.clock.now_ms()), response)),
+                Ok((url, response)) => {
+                    self.attempts = 0;
+                    return Ok((reply(url, &response, self.parts.time.now_ms()), response));
+                }
                 Err(failed) => failed,
             };
-            self.pause(url, attempt, failed).await?;
-            attempt += 1;
+            self.pause(url, failed).await?;
         }
     }
 
@@ -163,12 +195,15 @@ impl Client {
         }
     }
 
-    /// Waits before the next attempt to read a stream that broke; an error when there were enough.
+    /// Waits before the next attempt to read a stream that broke, the `attempt`-th time; an error when there were enough.
     pub async fn pause_stream(&mut self, url: &Url, attempt: u32, error: FetchError) -> Result<(), Error> {
-        self.pause(url, attempt, error.into()).await
+        self.attempts = attempt.saturating_sub(1);
+        self.pause(url, error.into()).await?;
+        self.attempts = 0;
+        Ok(())
     }
 
-    async fn pause(&mut self, url: &Url, attempt: u32, failed: Attempt) -> Result<(), Error> {
+    async fn pause(&mut self, url: &Url, failed: Attempt) -> Result<(), Error> {
         let fail = |source| Error::Fetch {
             url: self.parts.redactor.url(url),
             source,
@@ -176,11 +211,13 @@ impl Client {
         let (failure, error) = match failed {
             Attempt::Final(error) => return Err(fail(error)),
             Attempt::Passing(failure, error) => (failure, error),
+            Attempt::OutOfTime => return Err(Error::OutOfTime),
         };
+        let attempt = self.attempts.saturating_add(1);
         match retry::decide(&self.parts.limits.retries, attempt, failure, self.dice.f64()) {
             Decision::Wait(wait) => {
-                tokio::time::sleep(wait).await;
-                Ok(())
+                self.attempts = attempt;
+                self.wait(wait).await
             }
             Decision::Exhausted if attempt > 1 => Err(fail(FetchError::Exhausted {
                 attempts: attempt,
@@ -191,12 +228,28 @@ impl Client {
         }
     }
 
+    /// Waits, or leaves it to whoever goes on to wait.
+    async fn wait(&mut self, wait: Duration) -> Result<(), Error> {
+        let wait_ms = i64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX);
+        self.not_before_ms = (wait_ms > 0).then(|| self.parts.time.now_ms().saturating_add(wait_ms));
+        self.parts.time.wait(wait).await?;
+        self.not_before_ms = None;
+        Ok(())
+    }
+
+    /// Waits as long as the invocation before would have had to.
+    async fn wait_as_carried(&mut self) -> Result<(), Error> {
+        let Some(not_before_ms) = self.not_before_ms else { return Ok(()) };
+        let wait_ms = not_before_ms.saturating_sub(self.parts.time.now_ms());
+        self.wait(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))).await
+    }
+
     async fn attempt_whole(&mut self, url: &Url, body: &mut Vec<u8>) -> Result<Reply, Attempt> {
         let limit = self.parts.limits.timeouts.reply.0;
         let whole = async {
             let (url, mut response) = self.attempt(url).await?;
             body::read(&mut response, body, self.parts.limits.reply_size_max.0).await?;
-            Ok(reply(url, &response, self.parts.clock.now_ms()))
+            Ok(reply(url, &response, self.parts.time.now_ms()))
         };
         match timeout(limit, whole).await {
             Ok(result) => result,
@@ -226,22 +279,30 @@ impl Client {
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
                 let failure = Failure::Status {
                     status,
-                    retry_after: text(RETRY_AFTER).and_then(|value| retry::retry_after(value, self.parts.clock.now_ms())),
+                    retry_after: text(RETRY_AFTER).and_then(|value| retry::retry_after(value, self.parts.time.now_ms())),
                 };
                 return Err(Attempt::Passing(failure, FetchError::Status { status }));
             }
             hop = redirect::follow(&self.parts.home, &hop, text(LOCATION), hops).map_err(FetchError::Refused)?;
             hops += 1;
-            self.pace().await;
+            self.pace().await.map_err(|_| Attempt::OutOfTime)?;
         }
     }
 
     /// Waits until another request may be made. It is no part of what a time-out measures, except between redirects.
-    async fn pace(&mut self) {
+    async fn pace(&mut self) -> Result<(), Error> {
+        let Some(rate) = &self.rate else { return Ok(()) };
+        self.wait(rate.wait(self.now())).await?;
+        let now = self.now();
         if let Some(rate) = &mut self.rate {
-            let wait = rate.book(self.started.elapsed());
-            tokio::time::sleep(wait).await;
+            rate.book(now);
         }
+        Ok(())
+    }
+
+    /// The time of day, by a clock that only moves forward.
+    fn now(&self) -> Duration {
+        self.started_at + self.started.elapsed()
     }
 
     async fn send(&mut self, hop: &Hop) -> Result<reqwest::Response, FetchError> {
@@ -307,6 +368,10 @@ fn transport(error: reqwest::Error) -> FetchError {
         source = cause.source();
     }
     FetchError::Transport(error.without_url())
+}
+
+fn since_1970(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }
 
 fn reply(url: Url, response: &reqwest::Response, at_ms: i64) -> Reply {

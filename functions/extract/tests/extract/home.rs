@@ -115,6 +115,7 @@ impl Home {
             base_url: self.base_url.clone(),
             folder: self.folder.path().to_owned(),
             pages_max: self.pages_max,
+            continues: false,
         }
     }
 

@@ -10,9 +10,9 @@ use crate::{
     failure::{chain, of_store},
     local::{
         Destination, Found, Home, HomeError, PipelineError, Place, clock::SystemClock, destination::EMBEDDED_FILE, holder, lock, pipelines,
-        runner,
     },
     output::numbers::iso,
+    publish::at_odds,
 };
 use documents::{Contract, DocumentsError};
 use ledger::{Clock as _, CollectionClaim, ResourceId, RunFilter};
@@ -90,14 +90,14 @@ impl Declared {
     async fn beside(&self, home: &Home, at: &HomeAt) -> Result<Vec<Wrong>, Failure> {
         let mut wrong = Vec::new();
         let kept = home.ledger.claimed(&self.claim.collection).await?;
-        if let Some(odds) = kept.and_then(|kept| runner::at_odds(self.claim.clone(), kept)) {
-            let (what, next) = super::super::run::failure(odds, &self.typed, at).told();
+        if let Some(odds) = kept.and_then(|kept| at_odds(self.claim.clone(), kept)) {
+            let (what, next) = super::super::run::not_claimed(odds, &self.typed, at).told();
             wrong.push(Wrong { what, next });
         }
         // While a run is at it, that is to be expected.
         if self.replaces
             && lock::held(&home.folder, &self.id.pipeline).is_none()
-            && let Some(what) = super::super::runs::not_shown(home, &self.id).await?
+            && let Some(what) = super::super::runs::not_shown(&home.ports(), &self.id).await?
         {
             let next = Some(at.command(&format!("run {}", self.typed)));
             wrong.push(Wrong { what, next });

@@ -2,9 +2,9 @@
 //! definition can come any more.
 
 use super::{Problem, ResourceReport, Runner, RunnerError};
-use crate::{failure::chain, output::numbers::count};
+use crate::{failure::chain, output::numbers::count, publish};
 use documents::{Change, Contract, DocumentsError, Tightness};
-use ledger::{ResourceId, Unfinished};
+use ledger::ResourceId;
 use pipeline::{Checked, Name, Resource};
 
 /// The collections that a run or replay writes.
@@ -94,7 +94,7 @@ impl Runner {
             if skipped.contains(&collection.owner.resource) {
                 continue;
             }
-            let older = self.older(&collection.owner, checked, &unfinished).await?;
+            let older = publish::older(self.home.ledger.as_ref(), &collection.owner, checked.hash.as_str(), &unfinished).await?;
             let done = match older {
                 0 => self.bring(collection, Tightness::Tight).await,
                 older => self.stay_relaxed(collection, older).await,
@@ -104,17 +104,6 @@ impl Runner {
             }
         }
         Ok(())
-    }
-
-    /// How many objects of older definitions are still to come to the collection.
-    async fn older(&self, owner: &ResourceId, checked: &Checked, unfinished: &[Unfinished]) -> Result<u64, RunnerError> {
-        let newest = checked.hash.as_str();
-        let parts = unfinished
-            .iter()
-            .filter(|part| part.raw.resource == owner.resource && part.definition != newest);
-        let resumed = self.home.ledger.run_to_resume(owner).await?;
-        let run = resumed.is_some_and(|run| run.definition != newest);
-        Ok(parts.count() as u64 + u64::from(run))
     }
 
     async fn stay_relaxed(&self, collection: &mut Collection, older: u64) -> Result<(), DocumentsError> {

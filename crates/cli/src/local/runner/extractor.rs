@@ -53,7 +53,7 @@ impl<'a> Extractor<'a> {
     pub async fn extract(&self, resource: &Name) -> Result<Extraction, RunnerError> {
         let run = &self.runner.run;
         let began = run.clock.now_ms();
-        let tick = extract::Tick {
+        let mut tick = extract::Tick {
             definition: self.request.checked.clone(),
             generation: self.generation,
             resource: resource.clone(),
@@ -61,6 +61,7 @@ impl<'a> Extractor<'a> {
             base_url: self.request.base_url.clone(),
             folder: self.request.folder.clone(),
             pages_max: self.request.pages_max,
+            continues: false,
         };
         let mut extraction = Extraction {
             resource: resource.clone(),
@@ -70,8 +71,22 @@ impl<'a> Extractor<'a> {
             skipped: None,
             took_ms: 0,
         };
-        match extract::handle(&tick, run, &self.services).await {
-            Ok(Outcome::Extracted { run, notices, .. }) => (extraction.run, extraction.notices) = (Some(run), notices),
+        // Its own continuation, as the queue is elsewhere.
+        let ended = loop {
+            match extract::handle(&tick, run, &self.services).await {
+                Ok(Outcome::HandedOver { run, mut notices, .. }) => {
+                    extraction.notices.append(&mut notices);
+                    (tick.run, tick.continues) = (run, true);
+                }
+                ended => break ended,
+            }
+        };
+        match ended {
+            Ok(Outcome::Extracted { run, mut notices, .. }) => {
+                extraction.run = Some(run);
+                extraction.notices.append(&mut notices);
+            }
+            Ok(Outcome::HandedOver { run, .. } | Outcome::Ended { run }) => extraction.run = Some(run),
             Ok(Outcome::Skipped { run, holder, until_ms }) => {
                 extraction.run = Some(run);
                 extraction.skipped = Some(Skipped { holder, until_ms });

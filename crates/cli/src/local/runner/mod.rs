@@ -1,19 +1,16 @@
 //! Plays S3, EventBridge and SQS in one process: `extract` writes, the lake announces, `clean` and `load` take up what is announced.
 
 mod collections;
-mod definition;
 mod earlier;
 mod elsewhere;
 mod extractor;
-mod generations;
 mod replay;
 mod report;
 mod skip;
 mod worker;
 
-pub use definition::Published;
 pub use replay::ReplayReport;
-pub use report::{Extracted, ResourceReport, Skipped, Waiting};
+pub use report::{Extracted, ResourceReport, Skipped, Waiting, waiting};
 pub use worker::{Away, Problem, Problems, Workers, why_refused};
 
 use super::{
@@ -23,19 +20,19 @@ use super::{
     lock::{self, Tried},
     routes::Function,
     secrets::Secrets,
-    set_aside::SetAside,
 };
 use crate::{
     failure::chain,
     output::{numbers::counted, progress::Progress},
+    publish::{self, ClaimError, PublishError, Published},
 };
 use collections::Collections;
 use documents::DocumentsError;
 use earlier::TakenUp;
 use elsewhere::Elsewhere;
 use extractor::{Extraction, Extractor};
-use lake::{CleanKey, DefinitionError, Key, RawKey, Store, StoreError};
-use ledger::{Clock, CollectionClaim, Holder, Interrupted, LedgerError, ResourceId, Run, Stage, Totals, Unfinished, conservation};
+use lake::{CleanKey, Key, RawKey, Store, StoreError};
+use ledger::{Clock, Holder, Interrupted, LedgerError, ResourceId, Run, Stage, Unfinished};
 use pipeline::{Checked, Name, Resource};
 use std::{collections::BTreeMap, io, path::PathBuf, pin::pin, sync::Arc};
 use tokio::task::{JoinError, JoinSet};
@@ -72,22 +69,10 @@ pub struct Request {
 pub enum RunnerError {
     #[error("the pipeline has no resource `{resource}`; it has {there_is}")]
     UnknownResource { resource: Name, there_is: String },
-    #[error(
-        "the collection `{collection}` is written by `{owner}`: if `{resource}` wrote it too, each would overwrite what the other brings"
-    )]
-    CollectionTaken {
-        collection: Name,
-        owner: ResourceId,
-        resource: ResourceId,
-    },
-    #[error(
-        "the collection `{collection}` was begun with {kept}, but the pipeline file says {now}: the new documents would not find the old ones"
-    )]
-    CollectionKey { collection: Name, kept: String, now: String },
-    #[error("could not publish the pipeline file")]
-    Definition(#[from] DefinitionError),
-    #[error("the file of `{pipeline}` was put back to an older text too often: change a comment in it")]
-    TooManyReturns { pipeline: Name },
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     #[error("the ledger failed")]
     Ledger(#[from] LedgerError),
     #[error("the lake failed")]
@@ -124,13 +109,13 @@ impl Runner {
         }
     }
 
-    /// Runs a pipeline: what an earlier run left undone first, then each resource in the order of the file.
+    /// Runs a pipeline: what an earlier run left undone first, then each resource in the order of the file, behind those that it waits for.
     ///
     /// # Errors
     /// [`RunnerError`] for what stops everything. A failed resource or object is in the reports, and the others go on.
     pub async fn run(&self, request: &Request) -> Result<Vec<ResourceReport>, RunnerError> {
         let resources = chosen(&request.checked, request.resource.as_ref())?;
-        self.claim(&request.checked, &resources).await?;
+        publish::claim(self.home.ledger.as_ref(), &request.checked, &resources).await?;
         let pipeline = &request.checked.pipeline.pipeline;
         // Kept to the end: what another run is loading yet must not be taken up as left undone.
         let _lock = match self.lock(pipeline)? {
@@ -144,7 +129,7 @@ impl Runner {
             Some(_) => Elsewhere::new(),
             None => self.note_place(pipeline, &resources).await?,
         };
-        let Published { checked, generation } = self.publish(&request.checked, &request.text).await?;
+        let Published { checked, generation } = publish::publish(&self.home.ports(), &request.checked, &request.text).await?;
         let request = &Request {
             checked,
             ..request.clone()
@@ -219,18 +204,6 @@ impl Runner {
             }
         }
         Ok(reports)
-    }
-
-    /// Claims the collections for their resources. Asked before anything is published or fetched: a file that may not write makes no difference.
-    async fn claim(&self, checked: &Checked, resources: &[&Resource]) -> Result<(), RunnerError> {
-        for resource in resources {
-            let claim = CollectionClaim::of(&checked.pipeline, resource);
-            let kept = self.home.ledger.claim_collection(&claim).await?;
-            if let Some(odds) = at_odds(claim, kept) {
-                return Err(odds);
-            }
-        }
-        Ok(())
     }
 
     /// `clean` and `load` over this store.
@@ -383,35 +356,23 @@ impl Runner {
             Some(run) => self.home.ledger.run(run, &id).await?,
             None => None,
         };
-        let (mut extract, mut totals, mut set_aside) = (Extracted::default(), Totals::default(), SetAside::default());
-        if let Some(record) = &record {
-            let facts = self.home.ledger.facts(record.id, &id, &record.definition).await?;
-            totals = conservation::totals(&facts);
-            extract = Extracted::of(&self.home, record).await?;
-            for (key, fact) in &facts {
-                set_aside.add(&clean_key(&key.raw, &key.definition), fact);
-            }
-        }
         let (own, others) = problems
             .drain(..)
             .partition(|problem| problem.raw.as_ref().is_some_and(|raw| raw.resource == id.resource));
         *problems = others;
-        let mut report = ResourceReport {
+        let report = match &record {
+            Some(record) => ResourceReport::of_run(&self.home.ports(), pipeline, record).await?,
+            None => ResourceReport::new(pipeline, &id.resource),
+        };
+        Ok(ResourceReport {
             run: extraction.run,
-            extract,
-            clean: totals.clean,
-            load: totals.load,
             took_ms: extraction.took_ms,
             error: extraction.error,
             notices: extraction.notices,
             skipped: extraction.skipped,
             problems: own,
-            ..ResourceReport::new(pipeline, &id.resource)
-        };
-        if report.over_limit() {
-            report.reasons = set_aside.reasons(&self.home).await?;
-        }
-        Ok(report)
+            ..report
+        })
     }
 }
 
@@ -454,26 +415,10 @@ pub fn clean_key(raw: &RawKey, definition: &str) -> CleanKey {
     }
 }
 
-/// Why a resource may not write a collection, when another claim is kept than its own.
-pub fn at_odds(claim: CollectionClaim, kept: CollectionClaim) -> Option<RunnerError> {
-    if kept.owner != claim.owner {
-        return Some(RunnerError::CollectionTaken {
-            collection: claim.collection,
-            owner: kept.owner,
-            resource: claim.owner,
-        });
-    }
-    (kept.key != claim.key).then_some(RunnerError::CollectionKey {
-        collection: claim.collection,
-        kept: kept.key,
-        now: claim.key,
-    })
-}
-
-/// The resources that were asked for: all, or the one named.
+/// The resources that were asked for: all, each behind those that it waits for, or the one named.
 fn chosen<'a>(checked: &'a Checked, only: Option<&Name>) -> Result<Vec<&'a Resource>, RunnerError> {
     let all = &checked.pipeline.resources;
-    let Some(name) = only else { return Ok(all.iter().collect()) };
+    let Some(name) = only else { return Ok(checked.pipeline.in_order()) };
     match all.iter().find(|resource| resource.name == *name) {
         Some(resource) => Ok(vec![resource]),
         None => Err(RunnerError::UnknownResource {

@@ -1,7 +1,10 @@
 //! Replay: `clean` and `load` again from `raw/`, under the pipeline file as it is now. The source is not asked.
 
-use super::{Problem, Published, ResourceReport, Runner, RunnerError, Workers, clean_key, collections::Collections};
-use crate::local::{Found, lock::Tried, objects::Keys, set_aside::SetAside};
+use super::{Problem, ResourceReport, Runner, RunnerError, Workers, clean_key, collections::Collections};
+use crate::{
+    local::{Found, lock::Tried, objects::Keys, set_aside::SetAside},
+    publish::{self, Published},
+};
 use jiff::civil::Date;
 use lake::{Part, RawKey};
 use ledger::{Fact, Missing, ResourceId};
@@ -33,7 +36,7 @@ impl Runner {
     /// [`RunnerError`] for what stops everything. A failed object is in the reports, and the others go on.
     pub async fn replay(&self, found: &Found, only: Option<&Name>, since: Option<Date>) -> Result<Vec<ReplayReport>, RunnerError> {
         let resources = super::chosen(&found.checked, only)?;
-        self.claim(&found.checked, &resources).await?;
+        publish::claim(self.home.ledger.as_ref(), &found.checked, &resources).await?;
         let pipeline = &found.checked.pipeline.pipeline;
         // What a run is at yet would be published over, and taken up twice.
         let _lock = match self.lock(pipeline)? {
@@ -51,7 +54,7 @@ impl Runner {
             return Err(error.into());
         }
         self.note_place(pipeline, &resources).await?;
-        let Published { checked, generation } = self.publish(&found.checked, &found.text).await?;
+        let Published { checked, generation } = publish::publish(&self.home.ports(), &found.checked, &found.text).await?;
         let replay = Replay {
             runner: self,
             workers: self.workers(self.home.store.clone()),
@@ -118,7 +121,7 @@ impl Replay<'_> {
         }
         self.troubles(resource, &mut report).await?;
         if report.over_limit() {
-            report.reasons = set_aside.reasons(&self.runner.home).await?;
+            report.reasons = set_aside.reasons(self.runner.home.store.as_ref()).await?;
         }
         report.took_ms = self.runner.run.clock.now_ms() - began;
         Ok(ReplayReport { objects, report })

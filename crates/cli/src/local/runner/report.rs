@@ -1,12 +1,16 @@
 //! What became of a resource's run: the numbers of the ledger, and what did not go well.
 
-use super::{RunnerError, worker::Problem};
+use super::{RunnerError, clean_key, worker::Problem};
 use crate::{
-    local::{Home, Place, set_aside::Reason},
+    local::{
+        Place,
+        set_aside::{Reason, SetAside},
+    },
     output::numbers::iso,
+    ports::Ports,
 };
-use lake::{RawMetadata, RunId};
-use ledger::{CleanTally, LoadTally, RunRecord, RunState};
+use lake::{RawMetadata, RunId, StoreError};
+use ledger::{CleanTally, LoadTally, RunRecord, RunState, Unfinished, conservation};
 use pipeline::{Name, Pipeline, RejectLimit};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -64,7 +68,7 @@ pub struct Waiting {
 
 impl Extracted {
     /// What came in with a run. Only one that ended well has its totals in the ledger: of another, its objects say what they hold.
-    pub async fn of(home: &Home, record: &RunRecord) -> Result<Extracted, RunnerError> {
+    pub async fn of(home: &Ports, record: &RunRecord) -> Result<Extracted, RunnerError> {
         if record.state == RunState::Extracted {
             return Ok(Extracted {
                 captures: record.captures,
@@ -82,6 +86,18 @@ impl Extracted {
         }
         Ok(extracted)
     }
+}
+
+/// How many objects of the run are to be cleaned or loaded yet. An intent whose object never came to be is none.
+pub async fn waiting(ports: &Ports, record: &RunRecord, unfinished: &[Unfinished]) -> Result<u64, StoreError> {
+    let mut objects = 0;
+    for part in unfinished {
+        let is_its = part.raw.run == record.id && part.raw.resource == record.resource.resource;
+        if is_its && ports.store.head(&part.raw.key()).await?.is_some() {
+            objects += 1;
+        }
+    }
+    Ok(objects)
 }
 
 impl ResourceReport {
@@ -105,6 +121,27 @@ impl ResourceReport {
             reject_limit: pipeline.reject_limit,
             reasons: Vec::new(),
         }
+    }
+
+    /// What the ledger knows of a run: its numbers, and why records were set aside where these are too many.
+    pub async fn of_run(ports: &Ports, pipeline: &Pipeline, record: &RunRecord) -> Result<ResourceReport, RunnerError> {
+        let facts = ports.ledger.facts(record.id, &record.resource, &record.definition).await?;
+        let totals = conservation::totals(&facts);
+        let mut set_aside = SetAside::default();
+        for (key, fact) in &facts {
+            set_aside.add(&clean_key(&key.raw, &key.definition), fact);
+        }
+        let mut report = ResourceReport {
+            run: Some(record.id),
+            extract: Extracted::of(ports, record).await?,
+            clean: totals.clean,
+            load: totals.load,
+            ..ResourceReport::new(pipeline, &record.resource.resource)
+        };
+        if report.over_limit() {
+            report.reasons = set_aside.reasons(ports.store.as_ref()).await?;
+        }
+        Ok(report)
     }
 
     /// Records that broke their contract, and documents that the store would not take.

@@ -1,0 +1,18 @@
+//! A deployed stack, as the command line speaks to it: with the caller's own rights, under names that follow from the stack's.
+
+pub mod apply;
+mod error;
+pub mod follow;
+mod lease;
+mod mongodb;
+pub mod names;
+pub mod queues;
+mod schedules;
+mod stack;
+
+pub use error::CloudError;
+pub use lease::ApplyLease;
+pub use names::Names;
+pub use queues::Queues;
+pub use schedules::Schedules;
+pub use stack::Stack;

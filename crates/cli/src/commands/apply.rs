@@ -1,0 +1,141 @@
+//! `tidemill apply`: make a stack run the pipelines of these files, and say before what that takes.
+
+use super::{Ended, HomeAt, check::Taken};
+use crate::{
+    Context, Failure, Status,
+    arguments::Apply,
+    cloud::{
+        ApplyLease, Stack,
+        apply::{self, ApplyError},
+    },
+    local::{Found, holder, pipelines},
+    output::json,
+};
+use anyhow::anyhow;
+use serde_json::json;
+use std::io::Write;
+
+pub(super) async fn run(typed: &Apply, stack: &str, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
+    apply(typed, stack, at, as_json, context).await.map_err(|mut failure| {
+        // There, 2 says that something is to be done.
+        if typed.detailed_exitcode && failure.status == Status::Wrong {
+            failure.status = Status::Failed;
+        }
+        failure
+    })
+}
+
+async fn apply(typed: &Apply, stack: &str, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
+    let found = files(typed, context)?;
+    let stack = at.stack(stack).await?;
+    let apply = apply::Apply {
+        stack: &stack,
+        found: &found,
+        whole: typed.files.is_empty(),
+        collections: !typed.skip_collections,
+    };
+    faultless(&apply, at, context).await?;
+    if typed.plan {
+        let (plan, _) = apply.plan().await.map_err(failure)?;
+        show(&plan, &stack, as_json, context)?;
+        return Ok(match typed.detailed_exitcode && !plan.is_empty() {
+            true => Status::Wrong,
+            false => Status::Well,
+        });
+    }
+    let lease = ApplyLease::take(&stack.ports.ledger, holder::this_process()).await?;
+    lease.hold(carry_out(&apply, &stack, as_json, context)).await
+}
+
+async fn carry_out(apply: &apply::Apply<'_>, stack: &Stack, as_json: bool, context: &mut Context) -> Ended {
+    let (plan, _) = apply.plan().await.map_err(failure)?;
+    show(&plan, stack, as_json, context)?;
+    if plan.is_empty() {
+        return Ok(Status::Well);
+    }
+    context.out.flush()?;
+    let err = context.err.clone();
+    // Who can't be told can't be told.
+    let say = move |step: &str| drop(writeln!(err.clone(), "{step}"));
+    let notices = apply.carry_out(&plan, &say).await.map_err(failure)?;
+    for notice in &notices {
+        writeln!(context.err, "note: {notice}")?;
+    }
+    let summary = plan.summary();
+    match as_json {
+        true => json::line(&mut context.out, &json!({"applied": true, "notices": notices}))?,
+        false => writeln!(
+            context.out,
+            "Applied: {} created, {} changed, {} deleted",
+            summary.create, summary.change, summary.delete
+        )?,
+    }
+    Ok(Status::Well)
+}
+
+fn show(plan: &crate::apply::Plan, stack: &Stack, as_json: bool, context: &mut Context) -> std::io::Result<()> {
+    if as_json {
+        return json::line(&mut context.out, &plan.to_json(&stack.names.stack));
+    }
+    let names = &stack.names;
+    writeln!(
+        context.out,
+        "stack {} (account {}, {})\n\n{plan}",
+        names.stack, names.account, names.region
+    )
+}
+
+/// All files, each without fault and beside the others; every fault of every file is shown.
+fn files(typed: &Apply, context: &mut Context) -> Result<Vec<Found>, Failure> {
+    let names = match typed.files.as_slice() {
+        [] => pipelines::names(&context.folder),
+        named => named.to_vec(),
+    };
+    if names.is_empty() && !context.path(pipelines::FOLDER).is_dir() {
+        let error = anyhow!("there is no folder `{}` here: nothing says which pipelines the stack is to run", pipelines::FOLDER);
+        return Err(Failure::wrong(error).next("go to the folder that holds it, or name the files: tidemill apply FILES"));
+    }
+    let (mut found, mut wrong, mut taken) = (Vec::with_capacity(names.len()), 0, Taken::default());
+    for name in &names {
+        match pipelines::find(name, &context.folder) {
+            Ok(one) => {
+                let clashes = taken.clashes(&one);
+                wrong += clashes.len();
+                for clash in clashes {
+                    Failure::wrong(anyhow!(clash)).report(false, context);
+                }
+                found.push(one);
+            }
+            Err(error) => {
+                wrong += 1;
+                super::wrong_pipeline(error, context).report(false, context);
+            }
+        }
+    }
+    match wrong {
+        0 => Ok(found),
+        _ => Err(Failure::wrong(anyhow!("nothing was applied: put the files right first"))),
+    }
+}
+
+/// Collections that other pipelines write are told all together, before anything is done.
+async fn faultless(apply: &apply::Apply<'_>, at: &HomeAt, context: &mut Context) -> Result<(), Failure> {
+    let odds = apply.at_odds().await?;
+    if odds.is_empty() {
+        return Ok(());
+    }
+    for (found, error) in odds {
+        super::run::not_claimed(error, found.checked.pipeline.pipeline.as_str(), at).report(false, context);
+    }
+    Err(Failure::wrong(anyhow!("nothing was applied: put the files right first")))
+}
+
+/// The database may be out of reach from here, though not from the functions.
+fn failure(error: ApplyError) -> Failure {
+    let is_documents = matches!(error, ApplyError::Documents { .. });
+    let failure = Failure::from(error);
+    match is_documents {
+        true => failure.next("put it right, or leave the collections to `load`, which makes them as it goes: tidemill apply --skip-collections"),
+        false => failure,
+    }
+}

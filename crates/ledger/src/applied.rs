@@ -1,0 +1,75 @@
+//! Which pipelines are applied: a note each on the shelf `pipelines`, written by `apply`, read by `watch` and the commands.
+
+use crate::{
+    Ledger, LedgerError, Shelf,
+    note::{Change, change_note},
+};
+use pipeline::Name;
+use serde::{Deserialize, Serialize};
+
+/// A pipeline as it was applied last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    pub pipeline: Name,
+    /// The SHA-256 of its definition, 64 hexadecimal digits.
+    pub definition: String,
+    pub generation: u32,
+    /// The file that it was read from, as the user named it: for messages only.
+    pub file: String,
+    /// It was taken away: it has no schedules any more, its data stays.
+    pub removed: bool,
+    /// When it was applied or taken away, milliseconds since 1970.
+    pub applied_ms: i64,
+}
+
+/// How many notes are read at once.
+const PAGE: usize = 500;
+
+/// All pipelines that were ever applied, in the order of their names; also those that were taken away.
+///
+/// # Errors
+/// [`LedgerError`] of the ledger, or [`LedgerError::Damaged`] for a note that is not ours.
+pub async fn applied(ledger: &dyn Ledger) -> Result<Vec<Applied>, LedgerError> {
+    let mut all = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = ledger.notes(Shelf::Pipelines, after.as_deref(), PAGE).await?;
+        let is_last = page.len() < PAGE;
+        for (key, note) in &page {
+            all.push(read(key, &note.text)?);
+        }
+        after = page.into_iter().next_back().map(|(key, _)| key);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+/// Notes how a pipeline is applied now, in place of what was noted before. Only who holds the lease of `apply` does this.
+///
+/// # Errors
+/// [`LedgerError`] of the ledger.
+pub async fn put_applied(ledger: &dyn Ledger, applied: &Applied) -> Result<(), LedgerError> {
+    let text = serde_json::to_string(applied).map_err(|error| LedgerError::Unavailable {
+        action: "write the note of a pipeline",
+        source: error.into(),
+    })?;
+    change_note(ledger, Shelf::Pipelines, applied.pipeline.as_str(), |there| match there {
+        Some(there) if there == text => (Change::Keep, ()),
+        _ => (Change::Put(text.clone()), ()),
+    })
+    .await
+}
+
+fn read(key: &str, text: &str) -> Result<Applied, LedgerError> {
+    let damaged = |problem: String| LedgerError::Damaged {
+        place: format!("the note `{key}` of the shelf `{}`", Shelf::Pipelines.as_str()),
+        problem,
+    };
+    let applied: Applied = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+    if applied.pipeline.as_str() == key {
+        Ok(applied)
+    } else {
+        Err(damaged(format!("it is of the pipeline `{}`", applied.pipeline)))
+    }
+}

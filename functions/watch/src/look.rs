@@ -1,0 +1,334 @@
+//! Looks at the resources of each pipeline: their runs, and what waits for them.
+
+use crate::completion::{self, Completion, Verdict};
+use crate::freshness::{self, Timing};
+use crate::letters::Dead;
+use crate::marks::{self, CompletedRun, Mark, Turn};
+use crate::ports::Work;
+use crate::reconcile::in_turn;
+use crate::{Error, Watcher, words};
+use ledger::incident::Kind;
+use ledger::{Applied, ResourceId, RunFilter, RunRecord, RunState, Sighting, Totals, run_id_after};
+use pipeline::{Checked, Name, Resource};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is known of a resource while its pipeline is looked at.
+struct Looked<'a> {
+    id: ResourceId,
+    resource: &'a Resource,
+    mark: Mark,
+}
+
+/// What a look at a resource's runs adds to its mark.
+#[derive(Default)]
+struct News {
+    told: BTreeSet<String>,
+    completed: Option<CompletedRun>,
+    /// Runs that are not complete, the oldest first, with the objects that each waits for.
+    incomplete: Vec<(RunRecord, u64)>,
+}
+
+impl Watcher<'_> {
+    /// Looks at the pipelines, beginning behind the one that the last tick ended with.
+    pub(crate) async fn look_at_pipelines(&mut self, applied: &[Applied], dead: &Dead) -> Result<(), Error> {
+        let turn: Turn = marks::read(self.ledger(), marks::TURN).await?;
+        let after = turn.after.as_ref().map(Name::as_str);
+        let mut last = None;
+        let mut seen = BTreeSet::new();
+        for applied in in_turn(applied, |applied| applied.pipeline.as_str(), after) {
+            if !self.has_time() {
+                self.outcome.cut_short = true;
+                break;
+            }
+            let looked = self.look_at_pipeline(applied, dead).await;
+            seen.extend(self.note(|| format!("the pipeline {}", applied.pipeline), looked).unwrap_or_default());
+            self.outcome.pipelines += 1;
+            last = Some(applied.pipeline.clone());
+        }
+        let next = Turn {
+            after: last.filter(|_| self.outcome.cut_short).or(turn.after.filter(|_| self.outcome.cut_short)),
+        };
+        marks::change(self.ledger(), marks::TURN, |turn: &mut Turn| turn.clone_from(&next)).await?;
+        // Only who has seen them all knows which are no more.
+        if !self.outcome.cut_short && self.problem.is_none() {
+            self.recover_gone(&seen).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at a pipeline; answers with the resources that it has.
+    async fn look_at_pipeline(&mut self, applied: &Applied, dead: &Dead) -> Result<Vec<ResourceId>, Error> {
+        let checked = self.services.definitions.get(&applied.pipeline, &applied.definition).await?;
+        let timing = Timing::of(&checked.pipeline, applied.applied_ms).filter(|_| !applied.removed);
+        let mut looked = Vec::new();
+        for resource in &checked.pipeline.resources {
+            let id = ResourceId {
+                pipeline: applied.pipeline.clone(),
+                resource: resource.name.clone(),
+            };
+            let mark = self.look_at_resource(&id, resource, &checked, timing.as_ref()).await?;
+            looked.push(Looked { id, resource, mark });
+        }
+        if !applied.removed {
+            for resource in looked.iter().filter(|looked| !looked.resource.after.is_empty()) {
+                self.start_after(resource, &looked).await?;
+            }
+        }
+        self.reconcile(&applied.pipeline, dead).await?;
+        // What was taken away runs no more: nothing of it can fail or be late.
+        Ok(looked.into_iter().map(|looked| looked.id).filter(|_| !applied.removed).collect())
+    }
+
+    async fn look_at_resource(
+        &mut self,
+        id: &ResourceId,
+        resource: &Resource,
+        checked: &Checked,
+        timing: Option<&Timing>,
+    ) -> Result<Mark, Error> {
+        let filter = RunFilter {
+            pipeline: Some(id.pipeline.clone()),
+            resource: Some(id.resource.clone()),
+            limit: Some(self.services.limits.runs_max),
+        };
+        let runs = self.ledger().runs(&filter).await?;
+        let mark: Mark = marks::read(self.ledger(), &marks::mark_key(id)).await?;
+        self.judge_failed(id, &runs).await?;
+        self.judge_skipped(id, &runs).await?;
+        // One that waits for others has no schedule of its own.
+        self.judge_missed(id, &runs, timing.filter(|_| resource.after.is_empty())).await?;
+        let news = self.look_at_runs(&runs, &mark, resource, checked).await?;
+        self.judge_late(id, &news.incomplete, timing).await?;
+        self.remember(id, &runs, mark, news).await
+    }
+
+    async fn judge_failed(&mut self, id: &ResourceId, runs: &[RunRecord]) -> Result<(), Error> {
+        let cause = cause(Kind::FailedRun, id);
+        match freshness::newest_begun(runs) {
+            Some(run) if matches!(run.state, RunState::Failed { .. }) => {
+                let next = self.services.commands.run(id);
+                let at_ms = run.ended_ms.unwrap_or(run.started_ms);
+                let sighting = sighting(Kind::FailedRun, id, at_ms, words::failed_run(run), next);
+                self.see(&sighting).await
+            }
+            Some(run) if run.state == RunState::Extracted => self.recover(&cause, &format!("the run {} went well", run.id)).await,
+            // A run that is at it may fail too.
+            _ => Ok(()),
+        }
+    }
+
+    async fn judge_skipped(&mut self, id: &ResourceId, runs: &[RunRecord]) -> Result<(), Error> {
+        match freshness::skipped_in_a_row(runs) {
+            Some((newest, count)) => {
+                let next = self.services.commands.runs(id);
+                let summary = words::skipped_runs(id, count);
+                self.see(&sighting(Kind::SkippedRuns, id, newest.started_ms, summary, next)).await
+            }
+            None => self.recover(&cause(Kind::SkippedRuns, id), "a run came to its turn").await,
+        }
+    }
+
+    async fn judge_missed(&mut self, id: &ResourceId, runs: &[RunRecord], timing: Option<&Timing>) -> Result<(), Error> {
+        let cause = cause(Kind::MissedRun, id);
+        let Some(timing) = timing else {
+            return self.recover(&cause, "it has no schedule any more").await;
+        };
+        match timing.missed(runs, self.now_ms) {
+            Some(expected_ms) => {
+                let next = self.services.commands.doctor();
+                let summary = words::missed_run(id, expected_ms);
+                self.see(&sighting(Kind::MissedRun, id, expected_ms, summary, next)).await
+            }
+            None => self.recover(&cause, "it ran again").await,
+        }
+    }
+
+    async fn judge_late(&mut self, id: &ResourceId, incomplete: &[(RunRecord, u64)], timing: Option<&Timing>) -> Result<(), Error> {
+        let late = incomplete.iter().find_map(|(run, waiting)| {
+            let due_ms = timing?.due_ms(run.started_ms).filter(|due_ms| *due_ms < self.now_ms)?;
+            Some((run, *waiting, due_ms))
+        });
+        match late {
+            Some((run, waiting, due_ms)) => {
+                let mut sighting = sighting(
+                    Kind::LateRun,
+                    id,
+                    due_ms,
+                    words::late_run(run, due_ms, waiting),
+                    self.services.commands.runs(id),
+                );
+                sighting.objects = waiting;
+                self.see(&sighting).await
+            }
+            None => self.recover(&cause(Kind::LateRun, id), "no run is late any more").await,
+        }
+    }
+
+    /// Looks at the runs of which nobody was told yet, the oldest first.
+    async fn look_at_runs(&mut self, runs: &[RunRecord], mark: &Mark, resource: &Resource, checked: &Checked) -> Result<News, Error> {
+        let mut news = News::default();
+        let mut newest = mark.completed.as_ref().and_then(CompletedRun::id);
+        for run in runs.iter().rev().filter(|run| !mark.told.contains(&run.id.to_string())) {
+            match &run.state {
+                RunState::Skipped { .. } => {}
+                RunState::Extracting => news.incomplete.push((run.clone(), 0)),
+                RunState::Failed { .. } => {
+                    let event = words::failed_event(run, self.now_ms, &self.services.commands);
+                    self.services.events.put(&event).await?;
+                    self.outcome.failed += 1;
+                    news.told.insert(run.id.to_string());
+                }
+                RunState::Extracted => match self.completion(run, resource, checked).await? {
+                    Completion::NotExtracted => {}
+                    Completion::Waiting { objects } => news.incomplete.push((run.clone(), objects)),
+                    Completion::Complete { totals, verdict } => {
+                        self.completed(run, &totals, verdict, newest.is_none_or(|newest| run.id > newest)).await?;
+                        news.told.insert(run.id.to_string());
+                        if newest.is_none_or(|newest| run.id > newest) {
+                            newest = Some(run.id);
+                            news.completed = Some(CompletedRun {
+                                run: run.id.to_string(),
+                                ended_ms: run.ended_ms.unwrap_or(run.started_ms),
+                            });
+                        }
+                    }
+                },
+            }
+        }
+        Ok(news)
+    }
+
+    /// Judges a run by the definition that it ran under.
+    async fn completion(&self, run: &RunRecord, resource: &Resource, checked: &Checked) -> Result<Completion, Error> {
+        let own = match run.definition == checked.hash.as_str() {
+            true => None,
+            false => Some(self.services.definitions.get(&run.resource.pipeline, &run.definition).await?),
+        };
+        let checked = own.as_deref().unwrap_or(checked);
+        let named = |resource: &&Resource| resource.name == run.resource.resource;
+        let resource = checked.pipeline.resources.iter().find(named).unwrap_or(resource);
+        let intents = self.ledger().intents(run.id, &run.resource).await?;
+        let facts = self.ledger().facts(run.id, &run.resource, &run.definition).await?;
+        Ok(completion::judge(run, &intents, &facts, checked.pipeline.reject_limit, resource))
+    }
+
+    /// Tells the bus that a run is complete. Only the newest complete run says whether its resource is well.
+    async fn completed(&mut self, run: &RunRecord, totals: &Totals, verdict: Verdict, is_newest: bool) -> Result<(), Error> {
+        if is_newest {
+            let id = &run.resource;
+            let kind = match verdict {
+                Verdict::Well => None,
+                Verdict::OverLimit { .. } => Some((Kind::RejectsOverLimit, self.services.commands.rejects(id))),
+                Verdict::NotShown(ledger::Refused::RejectsOverLimit { .. }) => Some((Kind::NotShown, self.services.commands.rejects(id))),
+                Verdict::NotShown(ledger::Refused::Empty) => Some((Kind::NotShown, self.services.commands.runs(id))),
+            };
+            if let Some(((kind, next), summary)) = kind.clone().zip(words::verdict(run, verdict)) {
+                let at_ms = run.ended_ms.unwrap_or(run.started_ms);
+                let mut sighting = sighting(kind, id, at_ms, summary, next);
+                sighting.objects = run.parts.into();
+                sighting.records = Some(totals.clean.rejected.saturating_add(totals.load.refused));
+                self.see(&sighting).await?;
+            }
+            for other in [Kind::RejectsOverLimit, Kind::NotShown] {
+                if kind.as_ref().is_none_or(|(kind, _)| *kind != other) {
+                    self.recover(&cause(other, id), &format!("the run {} came out well", run.id)).await?;
+                }
+            }
+        }
+        let event = words::completed_event(run, totals, verdict, self.now_ms, &self.services.commands);
+        self.services.events.put(&event).await?;
+        self.outcome.completed += 1;
+        Ok(())
+    }
+
+    /// Remembers the news, after they were told.
+    async fn remember(&self, id: &ResourceId, runs: &[RunRecord], mut mark: Mark, news: News) -> Result<Mark, Error> {
+        let looked_at: BTreeSet<String> = runs.iter().map(|run| run.id.to_string()).collect();
+        let add = |mark: &mut Mark| {
+            mark.told.extend(news.told.iter().cloned());
+            // Older ones are not looked at again.
+            mark.told.retain(|run| looked_at.contains(run));
+            // Ids are in the order of time, and so are their texts.
+            let is_newer = |newest: &CompletedRun| mark.completed.as_ref().is_none_or(|there| there.run < newest.run);
+            if let Some(newest) = news.completed.as_ref().filter(|newest| is_newer(newest)) {
+                mark.completed = Some(newest.clone());
+            }
+        };
+        let before = mark.clone();
+        add(&mut mark);
+        if mark != before {
+            marks::change(self.ledger(), &marks::mark_key(id), add).await?;
+        }
+        Ok(mark)
+    }
+
+    /// Starts a resource that waits for others, once each of them has completed a run since it was started last.
+    async fn start_after(&mut self, waiting: &Looked<'_>, all: &[Looked<'_>]) -> Result<(), Error> {
+        let mut completed = BTreeMap::new();
+        for name in &waiting.resource.after {
+            let of = all.iter().find(|looked| looked.id.resource == *name);
+            let Some(run) = of.and_then(|looked| looked.mark.completed.clone()) else {
+                return Ok(());
+            };
+            let started = waiting.mark.started_after.get(name);
+            if started.is_some_and(|started| *started >= run.run) {
+                return Ok(());
+            }
+            completed.insert(name.clone(), run);
+        }
+        let ids: Vec<_> = completed.values().filter_map(CompletedRun::id).collect();
+        let ended_ms = completed.values().map(|run| run.ended_ms).max().unwrap_or(self.now_ms);
+        let work = Work::Extract {
+            resource: waiting.id.clone(),
+            run: run_id_after(&waiting.id, &ids, ended_ms),
+        };
+        self.services.queues.send(&work).await?;
+        self.outcome.started += 1;
+        marks::change(self.ledger(), &marks::mark_key(&waiting.id), |mark: &mut Mark| {
+            mark.started_after = completed.iter().map(|(name, run)| (name.clone(), run.run.clone())).collect();
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Recovers the incidents of resources that are no more.
+    async fn recover_gone(&mut self, there: &BTreeSet<ResourceId>) -> Result<(), Error> {
+        let gone = self.standing.iter().filter(|(_, incident)| {
+            let incident = incident.as_ref().filter(|incident| is_of_runs(incident.kind));
+            incident.and_then(|incident| incident.resource.as_ref()).is_some_and(|resource| !there.contains(resource))
+        });
+        let gone: Vec<String> = gone.map(|(cause, _)| cause.clone()).collect();
+        for cause in gone {
+            self.recover(&cause, "the resource or its pipeline was taken away").await?;
+        }
+        Ok(())
+    }
+}
+
+/// The cause of what goes wrong with a resource.
+pub(crate) fn cause(kind: Kind, resource: &ResourceId) -> String {
+    format!("{}/{resource}", kind.as_str())
+}
+
+/// A sighting that concerns one run.
+pub(crate) fn sighting(kind: Kind, resource: &ResourceId, at_ms: i64, summary: String, next: String) -> Sighting {
+    Sighting {
+        cause: cause(kind, resource),
+        kind,
+        resource: Some(resource.clone()),
+        queue: None,
+        at_ms,
+        summary,
+        next,
+        objects: 1,
+        records: None,
+    }
+}
+
+/// Whether only another run, or none ever, ends it. What lies in a queue or is owed stays a matter when its pipeline was taken away.
+fn is_of_runs(kind: Kind) -> bool {
+    match kind {
+        Kind::FailedRun | Kind::MissedRun | Kind::LateRun | Kind::SkippedRuns | Kind::RejectsOverLimit | Kind::NotShown => true,
+        Kind::DeadLetter | Kind::StuckObject | Kind::UnreadableMessage => false,
+    }
+}
