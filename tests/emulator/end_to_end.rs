@@ -15,17 +15,21 @@ fn a_tick_of_the_schedule_becomes_documents() {
     let text = std::fs::read_to_string(folder.join("earthquakes.yaml")).unwrap();
     let real = "https://earthquake.usgs.gov/fdsnws/event/1/";
     assert!(text.contains(real));
-    let published = stack.publish(&text.replace(real, &upstream.base_url()));
-    stack.schedule("earthquakes", "events", "rate(1 minute)");
+    let (often, seldom) = ("schedule: rate(1 minute)", "schedule: rate(1 day)");
+    let text = text.replace(real, &upstream.base_url()).replace("schedule: rate(5 minutes)", often);
+    assert!(text.contains(often));
+    stack.apply("earthquakes", &text);
+    assert!(stack.apply("earthquakes", &text).contains("nothing to change"));
     stack.until("all earthquakes are documents", || stack.count("earthquakes") == EVENTS);
-    stack.unschedule("earthquakes", "events");
+    // Another definition, and another schedule: no tick comes between the tests.
+    stack.apply("earthquakes", &text.replace(often, seldom));
     stack.until_idle();
 
     let runs = crate::rows::runs(stack, "earthquakes");
     let first = runs.last().unwrap();
     assert_eq!((&first.state, first.parts), (&RunState::Extracted, 1));
     let facts = stack
-        .wait(stack.ledger.facts(first.id, &first.resource, published.checked.hash.as_str()))
+        .wait(stack.ledger.facts(first.id, &first.resource, &first.definition))
         .unwrap();
     let cleaned = facts.iter().find_map(|(_, fact)| match fact {
         Fact::Clean(tally) => Some(*tally),
@@ -37,7 +41,10 @@ fn a_tick_of_the_schedule_becomes_documents() {
         ..CleanTally::default()
     };
     assert_eq!(cleaned, Some(expected));
-    let loaded = crate::rows::loaded(stack, &published);
-    assert_eq!((loaded.inserted, loaded.updated, loaded.refused), (EVENTS, 0, 0));
+    let inserted = facts.iter().find_map(|(_, fact)| match fact {
+        Fact::Load(tally) => Some(tally.inserted),
+        Fact::Clean(_) => None,
+    });
+    assert_eq!(inserted, Some(EVENTS));
     assert_eq!(stack.count("earthquakes"), EVENTS);
 }

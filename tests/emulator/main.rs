@@ -11,6 +11,7 @@ mod deadline;
 mod edited;
 mod end_to_end;
 mod idempotence;
+mod incident;
 mod lint;
 mod no_silent_loss;
 mod rows;

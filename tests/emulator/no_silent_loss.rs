@@ -60,7 +60,9 @@ fn load_killed_before_the_answer_goes_on() {
 #[test]
 fn poison_ends_as_a_dead_letter_and_holds_nothing_up() {
     let (stack, source, name) = (Stack::deploy("poisoned"), Source::start(1), "poison");
-    stack.hasten(5);
+    for queue in ["extract", "clean"] {
+        stack.hasten(queue, 5);
+    }
     stack.publish(&pipeline(name, &source));
     let poison = "raw/poison/rows/dt=2026-01-01/01KDVTBJ000000000000000000/0000000000.jsonl.zst";
     let bucket = stack.lake();

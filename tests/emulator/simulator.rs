@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tidemill_tests::simulator::{Nature, Seen, deal_into, simulate_all};
 
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 80;
 
 /// Of so many histories, the last has workers that die inside of a call.
 const DIE_WITHIN_EVERY: u64 = 2;
@@ -63,7 +63,7 @@ fn table(name: &str) -> Value {
     json!({
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": ["pk", "sk", "gpk", "gsk"].map(attribute),
+        "AttributeDefinitions": Vec::from(["pk", "sk", "gpk", "gsk"].map(attribute)),
         "KeySchema": key("pk", "sk"),
         "GlobalSecondaryIndexes": [{"IndexName": "runs", "KeySchema": key("gpk", "gsk"), "Projection": {"ProjectionType": "KEYS_ONLY"}}],
     })

@@ -2,7 +2,6 @@
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use host::event::ExtractMessage;
 use lake::s3::S3Store;
 use lake::{Definitions, Store};
 use ledger::Ledger;
@@ -13,7 +12,7 @@ use servers::mongodb::Database;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tidemill_tests::chain::Published;
 use tokio::runtime::Runtime;
@@ -23,14 +22,14 @@ const FUNCTIONS: [(&str, &str); 4] = [
     ("extract", env!("CARGO_BIN_EXE_extract-under-test")),
     ("clean", env!("CARGO_BIN_EXE_clean-under-test")),
     ("load", env!("CARGO_BIN_EXE_load-under-test")),
-    ("watch", env!("CARGO_BIN_EXE_extract-under-test")),
+    ("watch", env!("CARGO_BIN_EXE_watch-under-test")),
 ];
 
 /// The queues that functions are started by; each has a dead-letter queue.
 const QUEUES: [&str; 4] = ["extract", "clean", "clean-replay", "load"];
 
 /// Longer than anything that is waited for takes, on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(100);
@@ -88,10 +87,9 @@ impl Stack {
         let emulator = emulator();
         let folder = emulator.folder().join("stacks").join(name);
         stage(&folder);
-        // Before the functions run: as the documentation has it.
+        deploy(emulator, &folder, name);
         let secret = json!({"Name": format!("{name}/mongodb"), "SecretString": json!({"uri": uri}).to_string()});
         emulator.call("secretsmanager", "create_secret", secret);
-        deploy(emulator, &folder, name);
         let config = config(emulator);
         Stack {
             store: Arc::new(S3Store::new(&config, &format!("{name}-lake-{ACCOUNT}-{REGION}"))),
@@ -102,6 +100,49 @@ impl Stack {
             folder,
             database,
         }
+    }
+
+    /// What is deployed, and what the functions said; it goes with the emulator.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// By which the SDKs, `sam` and `tidemill` find the emulator.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        self.emulator.environment()
+    }
+
+    /// Types a command of `tidemill` that must end well, and returns what it says.
+    pub fn tidemill(&self, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_tidemill-under-test"))
+            .args(arguments)
+            .args(["--stack", &self.name])
+            .current_dir(self.folder())
+            .envs(self.environment())
+            .env("TIDEMILL_MONGODB_URI", self.database.uri())
+            .output()
+            .unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert!(output.status.success(), "tidemill {}: {out}{err}\n{}", arguments.join(" "), self.told());
+        out
+    }
+
+    /// Publishes a pipeline file by `tidemill apply`: definition, schedules, collections. Returns what it says.
+    pub fn apply(&self, pipeline: &str, text: &str) -> String {
+        let path = self.folder.join(format!("{pipeline}.yaml"));
+        std::fs::write(&path, text).unwrap();
+        self.tidemill(&["apply", path.to_str().unwrap()])
+    }
+
+    /// Runs a function now, outside of its queue and schedule.
+    pub fn invoke(&self, function: &str, payload: &Value) -> Value {
+        let answer = self.call(
+            "lambda",
+            "invoke",
+            json!({"FunctionName": self.function(function), "Payload": payload.to_string()}),
+        );
+        assert!(answer.get("FunctionError").is_none(), "{function}: {answer}\n{}", self.told());
+        serde_json::from_str(answer["Payload"].as_str().unwrap()).unwrap()
     }
 
     /// Drives what needs the ledger or the lake. One runtime for all: connections live in it.
@@ -156,22 +197,23 @@ impl Stack {
         names.into_iter().map(number).sum()
     }
 
-    /// Failed messages come again after so many seconds, not after the template's half an hour.
-    pub fn hasten(&self, seconds: u32) {
-        for queue in QUEUES {
-            self.call(
-                "sqs",
-                "set_queue_attributes",
-                json!({"QueueUrl": self.queue_url(queue), "Attributes": {"VisibilityTimeout": seconds.to_string()}}),
-            );
-        }
+    /// Messages of a function that failed come again after so many seconds, not after the template's half an hour.
+    pub fn hasten(&self, queue: &str, seconds: u32) {
+        self.call(
+            "sqs",
+            "set_queue_attributes",
+            json!({"QueueUrl": self.queue_url(queue), "Attributes": {"VisibilityTimeout": seconds.to_string()}}),
+        );
     }
 
-    /// Functions have 20 seconds, and a message of one that was killed comes again after 25: the emulator sees that a function is gone when its time is over.
+    /// Functions have 20 seconds: when these are over, the emulator sees that one was killed. Messages come again after that; those of extract when the
+    /// lease of the one that was killed, a minute, is over too, which the template's times see to.
     pub fn hurry(&self) {
-        self.hasten(25);
         for (function, _) in FUNCTIONS {
             self.give_time(function, 20);
+        }
+        for queue in QUEUES {
+            self.hasten(queue, if queue == "extract" { 85 } else { 25 });
         }
     }
 
@@ -219,29 +261,6 @@ impl Stack {
             json!({"QueueUrl": self.queue_url(queue), "VisibilityTimeout": 0, "WaitTimeSeconds": 20}),
         );
         found["Messages"][0]["Body"].as_str().unwrap().to_owned()
-    }
-
-    /// Puts a schedule of a resource into the stack's group, as `tidemill apply` does.
-    pub fn schedule(&self, pipeline: &str, resource: &str, expression: &str) {
-        let name = |text: &str| pipeline::Name::new(text).unwrap();
-        let target = json!({
-            "Arn": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{}-extract", self.name),
-            "RoleArn": format!("arn:aws:iam::{ACCOUNT}:role/{}-scheduler-{REGION}", self.name),
-            "Input": ExtractMessage::schedule_json(&name(pipeline), &name(resource)),
-        });
-        let schedule = json!({
-            "GroupName": self.name, "Name": format!("{pipeline}.{resource}"), "ScheduleExpression": expression,
-            "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target,
-        });
-        self.call("scheduler", "create_schedule", schedule);
-    }
-
-    pub fn unschedule(&self, pipeline: &str, resource: &str) {
-        self.call(
-            "scheduler",
-            "delete_schedule",
-            json!({"GroupName": self.name, "Name": format!("{pipeline}.{resource}")}),
-        );
     }
 
     /// The bucket of the lake.
@@ -329,6 +348,9 @@ fn stage(folder: &Path) {
 
 /// As `docs/operations.md` has it, but without a person who confirms.
 fn deploy(emulator: &Emulator, folder: &Path, name: &str) {
+    // One after the other: the first makes sam's own bucket, which the others would try at the same moment.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sam = emulator.sam();
     sam.current_dir(folder)
         .args(["deploy", "--config-env", "dev", "--stack-name", name, "--s3-prefix", name])

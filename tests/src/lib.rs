@@ -12,6 +12,7 @@ pub mod chain;
 pub mod command;
 pub mod folder;
 pub mod gate;
+pub mod lambda_function;
 pub mod rejected;
 pub mod simulator;
 pub mod upstream;

@@ -94,9 +94,20 @@ pub enum Command {
         after_help = "What will be done is printed first, then done: `+` is created, `~` changed, `-` deleted. Typed again, there is nothing to change; killed in the middle, it is finished by typing it again. Only what changed is touched, and a schedule that was changed by hand is put right.\n\nWithout FILES, the folder `pipelines/` says all that the stack is to run: a pipeline that is applied and has no file there any more is taken away. It loses its schedules and keeps its data. With FILES, only these are looked at.\n\nOne apply at a time: exit code 3 when somebody else is at it.\n\nExamples:\n  tidemill apply --stack dev --plan\n  tidemill apply --stack dev\n  tidemill apply earthquakes --stack prod --json"
     )]
     Apply(Apply),
+    /// List the incidents of a stack that are open: what failed, stopped or stayed silent
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "`watch` opens an incident for each cause (dead letters, a failed, missed, late or skipped run, an object that is stuck, too many rejects) and lets it recover when that is over.\n\nExamples:\n  tidemill incidents --stack dev\n  tidemill incidents show 01M869X26REPS9TQZ60A3DBEYN --stack dev\n  tidemill incidents --all --json --stack dev"
+    )]
+    Incidents(Incidents),
+    /// Send the dead letters of an incident back to the queue that gave them up
+    #[command(
+        after_help = "First put right what made them fail. Each message is sent before it is deleted, so none is lost: killed in between, one comes twice, and that does no harm. Messages of other incidents stay where they are.\n\nExample:\n  tidemill redrive 01M869X26REPS9TQZ60A3DBEYN --stack dev"
+    )]
+    Redrive(Redrive),
     /// Tell what documents go to, as whom, what is allowed there, and whether collections are as declared
     #[command(
-        after_help = "Nothing is changed. The exit code is 1 when something is wrong, and what to do about it is said.\n\nExamples:\n  tidemill doctor\n  tidemill doctor earthquakes --json\n  TIDEMILL_MONGODB_URI=mongodb://localhost/test tidemill doctor"
+        after_help = "Nothing is changed. The exit code is 1 when something is wrong, and what to do about it is said. With --stack: whether each part of the stack can be reached with your credentials, and what waits in its queues.\n\nExamples:\n  tidemill doctor\n  tidemill doctor earthquakes --json\n  TIDEMILL_MONGODB_URI=mongodb://localhost/test tidemill doctor"
     )]
     Doctor(Doctor),
     /// Write a commented pipeline file to start from: pipelines/NAME.yaml
@@ -221,6 +232,36 @@ pub struct Replay {
     /// Only this resource of the pipeline
     #[arg(long, value_name = "NAME")]
     pub resource: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Incidents {
+    #[command(subcommand)]
+    pub what: Option<IncidentsWhat>,
+    /// Those that have recovered, too
+    #[arg(long)]
+    pub all: bool,
+    /// How many to list
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum IncidentsWhat {
+    /// What happened when, what it concerns, and the command to type next
+    Show {
+        /// The incident's id
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Redrive {
+    /// The incident's id, as `tidemill incidents` lists it
+    pub id: String,
+    /// Also messages that nobody can make sense of
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -73,3 +73,56 @@ fn read(key: &str, text: &str) -> Result<Applied, LedgerError> {
         Err(damaged(format!("it is of the pipeline `{}`", applied.pipeline)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::Model;
+    use std::sync::Mutex;
+
+    fn pipeline(number: usize, applied_ms: i64) -> Applied {
+        Applied {
+            pipeline: Name::new(format!("p{number:04}")).unwrap(),
+            definition: "d".repeat(64),
+            generation: 1,
+            file: format!("pipelines/p{number:04}.yaml"),
+            removed: false,
+            applied_ms,
+        }
+    }
+
+    #[tokio::test]
+    async fn all_are_listed_as_they_were_put_last() {
+        let ledger = Mutex::new(Model::default());
+        assert_eq!(applied(&ledger).await.unwrap(), []);
+        // More than a page, and exactly two.
+        for count in [PAGE + 3, 2 * PAGE] {
+            for number in (0..count).rev() {
+                put_applied(&ledger, &pipeline(number, 1)).await.unwrap();
+            }
+            let expected: Vec<Applied> = (0..count).map(|number| pipeline(number, 1)).collect();
+            assert_eq!(applied(&ledger).await.unwrap(), expected);
+        }
+        let removed = Applied {
+            removed: true,
+            ..pipeline(7, 2)
+        };
+        put_applied(&ledger, &removed).await.unwrap();
+        put_applied(&ledger, &removed).await.unwrap();
+        assert_eq!(applied(&ledger).await.unwrap().get(7), Some(&removed));
+        let note = ledger.note(Shelf::Pipelines, "p0007").await.unwrap().unwrap();
+        assert_eq!(note.revision, 2, "the same once more is no change");
+    }
+
+    #[tokio::test]
+    async fn a_note_that_is_not_ours_is_told() {
+        let ledger = Mutex::new(Model::default());
+        for (revision, text) in [(None, "[]"), (Some(1), &serde_json::to_string(&pipeline(1, 1)).unwrap())] {
+            assert!(ledger.put_note(Shelf::Pipelines, "p", revision, text).await.unwrap());
+            let error = applied(&ledger).await.unwrap_err();
+            assert!(error.to_string().contains("the note `p` of the shelf `pipelines`"), "{error}");
+        }
+    }
+}

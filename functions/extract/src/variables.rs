@@ -16,7 +16,6 @@ pub fn variables(definition: &Checked, resource: &Name) -> Vec<Variable> {
             add(&mut found, files.headers.values());
             files.auth.as_ref()
         }
-        _ => None,
     };
     match auth {
         Some(Auth::Bearer { token }) => add(&mut found, [token]),

@@ -11,8 +11,13 @@ pub enum Completion {
     /// It is being extracted, or was not extracted well: it completes never, or later.
     NotExtracted,
     /// So many objects have not reached their end state.
-    Waiting { objects: u64 },
-    Complete { totals: Totals, verdict: Verdict },
+    Waiting {
+        objects: u64,
+    },
+    Complete {
+        totals: Totals,
+        verdict: Verdict,
+    },
 }
 
 /// How a complete run came out.
@@ -20,7 +25,10 @@ pub enum Completion {
 pub enum Verdict {
     Well,
     /// More was set aside than the pipeline allows.
-    OverLimit { set_aside: u64, records_in: u64 },
+    OverLimit {
+        set_aside: u64,
+        records_in: u64,
+    },
     /// It was to replace what readers see, and must not.
     NotShown(Refused),
 }
@@ -30,7 +38,11 @@ pub fn judge(run: &RunRecord, intents: &[RawKey], facts: &[(FactKey, Fact)], lim
     if run.state != RunState::Extracted {
         return Completion::NotExtracted;
     }
-    let loaded: BTreeSet<&RawKey> = facts.iter().filter(|(key, _)| key.stage == Stage::Load).map(|(key, _)| &key.raw).collect();
+    let loaded: BTreeSet<&RawKey> = facts
+        .iter()
+        .filter(|(key, _)| key.stage == Stage::Load)
+        .map(|(key, _)| &key.raw)
+        .collect();
     let waiting = intents.iter().filter(|raw| !loaded.contains(raw)).count();
     if waiting > 0 {
         return Completion::Waiting { objects: waiting as u64 };

@@ -30,7 +30,8 @@ impl Dead {
             definition: None,
         };
         let same = self.parts.range(from..).take_while(|part| part.raw == key);
-        same.into_iter().any(|part| part.definition.as_deref().is_none_or(|mine| definition.starts_with(mine)))
+        same.into_iter()
+            .any(|part| part.definition.as_deref().is_none_or(|mine| definition.starts_with(mine)))
     }
 }
 

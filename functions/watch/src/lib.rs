@@ -7,6 +7,7 @@
 mod again;
 pub mod completion;
 pub mod dead_letters;
+pub mod embedded;
 mod error;
 pub mod freshness;
 mod letters;
@@ -14,6 +15,7 @@ mod look;
 pub mod marks;
 pub mod ports;
 pub mod reconcile;
+pub mod settings;
 mod tell;
 pub mod words;
 
@@ -155,7 +157,8 @@ impl<'a> Watcher<'a> {
             let is_last = page.len() < PAGE;
             after = page.last().map(|(cause, _)| cause.clone());
             let open = |incidents: Vec<Incident>| incidents.into_iter().find(Incident::is_open);
-            self.standing.extend(page.into_iter().map(|(cause, incidents)| (cause, open(incidents))));
+            self.standing
+                .extend(page.into_iter().map(|(cause, incidents)| (cause, open(incidents))));
             if is_last {
                 return Ok(());
             }

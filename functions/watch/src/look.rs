@@ -41,12 +41,17 @@ impl Watcher<'_> {
                 break;
             }
             let looked = self.look_at_pipeline(applied, dead).await;
-            seen.extend(self.note(|| format!("the pipeline {}", applied.pipeline), looked).unwrap_or_default());
+            seen.extend(
+                self.note(|| format!("the pipeline {}", applied.pipeline), looked)
+                    .unwrap_or_default(),
+            );
             self.outcome.pipelines += 1;
             last = Some(applied.pipeline.clone());
         }
         let next = Turn {
-            after: last.filter(|_| self.outcome.cut_short).or(turn.after.filter(|_| self.outcome.cut_short)),
+            after: last
+                .filter(|_| self.outcome.cut_short)
+                .or(turn.after.filter(|_| self.outcome.cut_short)),
         };
         marks::change(self.ledger(), marks::TURN, |turn: &mut Turn| turn.clone_from(&next)).await?;
         // Only who has seen them all knows which are no more.
@@ -182,7 +187,8 @@ impl Watcher<'_> {
                     Completion::NotExtracted => {}
                     Completion::Waiting { objects } => news.incomplete.push((run.clone(), objects)),
                     Completion::Complete { totals, verdict } => {
-                        self.completed(run, &totals, verdict, newest.is_none_or(|newest| run.id > newest)).await?;
+                        self.completed(run, &totals, verdict, newest.is_none_or(|newest| run.id > newest))
+                            .await?;
                         news.told.insert(run.id.to_string());
                         if newest.is_none_or(|newest| run.id > newest) {
                             newest = Some(run.id);
@@ -231,7 +237,8 @@ impl Watcher<'_> {
             }
             for other in [Kind::RejectsOverLimit, Kind::NotShown] {
                 if kind.as_ref().is_none_or(|(kind, _)| *kind != other) {
-                    self.recover(&cause(other, id), &format!("the run {} came out well", run.id)).await?;
+                    self.recover(&cause(other, id), &format!("the run {} came out well", run.id))
+                        .await?;
                 }
             }
         }
@@ -295,7 +302,9 @@ impl Watcher<'_> {
     async fn recover_gone(&mut self, there: &BTreeSet<ResourceId>) -> Result<(), Error> {
         let gone = self.standing.iter().filter(|(_, incident)| {
             let incident = incident.as_ref().filter(|incident| is_of_runs(incident.kind));
-            incident.and_then(|incident| incident.resource.as_ref()).is_some_and(|resource| !there.contains(resource))
+            incident
+                .and_then(|incident| incident.resource.as_ref())
+                .is_some_and(|resource| !there.contains(resource))
         });
         let gone: Vec<String> = gone.map(|(cause, _)| cause.clone()).collect();
         for cause in gone {

@@ -74,7 +74,10 @@ pub struct Letters {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
     /// A run of a resource that waited for others.
-    Extract { resource: ResourceId, run: RunId },
+    Extract {
+        resource: ResourceId,
+        run: RunId,
+    },
     Clean(RawKey),
     Load(CleanKey),
 }

@@ -67,7 +67,11 @@ impl Attempts {
             let more_than_tried = attempt.times > patience.attempts_max;
             attempt.times >= patience.attempts_max && (more_than_tried || now_ms.saturating_sub(attempt.last_ms) >= patience.after_ms)
         };
-        self.parts.iter().filter(|(_, attempt)| tried(attempt)).map(|(part, _)| part.as_str()).collect()
+        self.parts
+            .iter()
+            .filter(|(_, attempt)| tried(attempt))
+            .map(|(part, _)| part.as_str())
+            .collect()
     }
 }
 

@@ -9,7 +9,9 @@ impl Watcher<'_> {
         let mut after: Option<String> = None;
         loop {
             let page = incident::causes(self.ledger(), after.as_deref(), PAGE).await.map_err(Error::from);
-            let Some(page) = self.note(|| "the causes of incidents".to_owned(), page) else { return };
+            let Some(page) = self.note(|| "the causes of incidents".to_owned(), page) else {
+                return;
+            };
             for incident in page.iter().flat_map(|(_, incidents)| incidents) {
                 if self.outcome.told >= self.services.limits.told_max {
                     return;

@@ -44,7 +44,10 @@ impl Commands {
     }
 
     pub fn rejects(&self, resource: &ResourceId) -> String {
-        self.of(&format!("tidemill rejects {} --resource {} --by reason", resource.pipeline, resource.resource))
+        self.of(&format!(
+            "tidemill rejects {} --resource {} --by reason",
+            resource.pipeline, resource.resource
+        ))
     }
 
     fn of(&self, command: &str) -> String {
@@ -72,7 +75,12 @@ pub fn late_run(run: &RunRecord, due_ms: i64, waiting: u64) -> String {
         RunState::Extracting => "is still being extracted".to_owned(),
         _ => format!("waits for {}", counted(waiting, "object")),
     };
-    format!("the run {} of {} {what}; it should have been done at {}", run.id, run.resource, at(due_ms))
+    format!(
+        "the run {} of {} {what}; it should have been done at {}",
+        run.id,
+        run.resource,
+        at(due_ms)
+    )
 }
 
 pub fn skipped_runs(resource: &ResourceId, count: usize) -> String {
@@ -87,7 +95,9 @@ pub fn verdict(run: &RunRecord, verdict: Verdict) -> Option<String> {
     let (what, why) = match verdict {
         Verdict::Well => return None,
         Verdict::OverLimit { set_aside, records_in } => ("completed, but", over_limit(set_aside, records_in)),
-        Verdict::NotShown(Refused::RejectsOverLimit { rejected, records_in }) => ("is not shown to readers:", over_limit(rejected, records_in)),
+        Verdict::NotShown(Refused::RejectsOverLimit { rejected, records_in }) => {
+            ("is not shown to readers:", over_limit(rejected, records_in))
+        }
         Verdict::NotShown(Refused::Empty) => (
             "is not shown to readers:",
             "it brought no document, and `allow_empty` is not set".to_owned(),
@@ -150,7 +160,12 @@ pub fn notification(incident: &Incident, transition: Transition, commands: &Comm
             ));
         }
         _ => {
-            text.push_str(&format!("{}.\n\nSince {}. {}\n\n", capitalised(&incident.summary), at(incident.opened_ms), impact(incident)));
+            text.push_str(&format!(
+                "{}.\n\nSince {}. {}\n\n",
+                capitalised(&incident.summary),
+                at(incident.opened_ms),
+                impact(incident)
+            ));
             text.push_str(&format!("What to type next:\n  {}\n\n", incident.next));
         }
     }
@@ -289,7 +304,9 @@ fn grouped(number: u64) -> String {
 
 fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 /// `2026-11-24 10:00 UTC`.

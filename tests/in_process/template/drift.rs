@@ -1,8 +1,10 @@
 //! What is said twice is the same: the template's rules and the runner's routes, a function's environment and its settings.
 
-use super::stack::{STACK, Stack, many, object, template, text_of};
+use super::stack::{ACCOUNT, REGION, STACK, Stack, many, object, template, text_of};
+use cli::cloud::names::{Names, Queue};
 use cli::local::routes::{Function, ROUTES};
 use host::settings::Common;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the functions are told beside their settings: glibc's allocator.
@@ -122,8 +124,10 @@ fn the_environment_of_a_function_is_its_settings() {
         ("clean", &clean::settings::VARIABLES[..]),
         ("extract", &extract::settings::VARIABLES[..]),
         ("load", &load::settings::VARIABLES[..]),
+        ("watch", &watch::settings::VARIABLES[..]),
     ]);
-    let mut judged = Vec::new();
+    // What a function may be told and the template does tell, since it knows better than the default.
+    let optional = BTreeMap::from([("watch", watch::settings::REQUEUE_AFTER.0)]);
     for (name, function) in stack.functions() {
         let mut told: BTreeMap<&str, String> = BTreeMap::new();
         for (variable, value) in object(&function["Environment"]["Variables"]) {
@@ -136,16 +140,11 @@ fn the_environment_of_a_function_is_its_settings() {
             told.values().all(|value| !value.is_empty()),
             "{name}: an empty value counts as not set"
         );
-        let Some(own) = own.get(name.as_str()) else { continue };
-        let asked: BTreeSet<&str> = Common::KEYS
-            .iter()
-            .map(|key| key.name)
-            .chain(own.iter().map(|(variable, _)| *variable))
-            .collect();
+        let common = Common::KEYS.iter().map(|key| key.name);
+        let own = own[name.as_str()].iter().map(|(variable, _)| *variable);
+        let asked: BTreeSet<&str> = common.chain(own).chain(optional.get(name.as_str()).copied()).collect();
         assert_eq!(told.into_keys().collect::<BTreeSet<_>>(), asked, "{name}");
-        judged.push(name);
     }
-    assert_eq!(judged, own.into_keys().collect::<Vec<_>>());
 }
 
 /// The values are the names that everybody else works out from the stack's.
@@ -179,6 +178,68 @@ fn the_functions_are_told_the_right_names() {
             queue(&format!("{name}-dead"))
         );
     }
+}
+
+/// `tidemill --stack` works the names out as the template does.
+#[test]
+fn the_command_knows_the_stack_by_the_same_names() {
+    let stack = Stack::with(&[]);
+    let names = Names {
+        stack: STACK.to_owned(),
+        account: ACCOUNT.to_owned(),
+        region: REGION.to_owned(),
+    };
+    let named = |id: &str, key: &str| text_of(&stack.resources[id].properties[key]);
+    assert_eq!(names.lake(), named("Lake", "BucketName"));
+    assert_eq!(names.ledger(), named("Ledger", "TableName"));
+    assert_eq!(names.schedule_group(), named("Schedules", "Name"));
+    assert_eq!(
+        names.undelivered(),
+        [named("RulesDead", "QueueName"), named("SchedulesDead", "QueueName")]
+    );
+    for (queue, id) in [
+        (Queue::Extract, "Extract"),
+        (Queue::Clean, "Clean"),
+        (Queue::CleanReplay, "CleanReplay"),
+        (Queue::Load, "Load"),
+    ] {
+        assert_eq!(names.queue(queue), named(&format!("{id}Queue"), "QueueName"));
+        assert_eq!(names.dead(queue), named(&format!("{id}Dead"), "QueueName"));
+    }
+    let wiring = names.wiring();
+    for (arn, id) in [
+        (wiring.target, "ExtractQueue"),
+        (wiring.role, "SchedulerRole"),
+        (wiring.dead_letters, "SchedulesDead"),
+    ] {
+        assert_eq!(stack.by_arn(&json!(arn)).id, id);
+    }
+    assert_eq!(names.mongodb_secret(), text_of(&stack.outputs["MongodbSecret"]["Value"]));
+}
+
+/// `infra/README.md` says how long a stack's name may be: AWS takes 63 characters for a bucket, 64 for a role and for a function.
+#[test]
+fn the_longest_stack_has_names_that_aws_takes() {
+    const STACK_CHARS_MAX: usize = 25;
+    const REGION_CHARS_MAX: usize = "ap-southeast-1".len();
+    let stack = Stack::with(&[]);
+    let mut lengths = BTreeMap::new();
+    for (kind, key, max) in [
+        ("AWS::S3::Bucket", "BucketName", 63),
+        ("AWS::IAM::Role", "RoleName", 64),
+        ("AWS::Serverless::Function", "FunctionName", 64),
+        ("AWS::SQS::Queue", "QueueName", 80),
+        ("AWS::Events::Rule", "Name", 64),
+        ("AWS::Scheduler::Schedule", "Name", 64),
+    ] {
+        for resource in stack.of_kind(kind) {
+            let name = text_of(&resource.properties[key]);
+            let grown = name.len() - STACK.len() + STACK_CHARS_MAX + name.matches(REGION).count() * (REGION_CHARS_MAX - REGION.len());
+            assert!(grown <= max, "{name} would have {grown} characters of {max}");
+            lengths.insert(name, max - grown);
+        }
+    }
+    assert_eq!(lengths.values().min(), Some(&0), "a longer name would fit: {lengths:?}");
 }
 
 /// What `samconfig.toml` sets are parameters of the template, with values that it allows.

@@ -60,6 +60,25 @@ fn a_queues_visibility_is_six_times_the_time_out() {
     assert!(tried >= 3 * 6 * 4, "only {tried} were tried");
 }
 
+/// Watch queues an object again only when no message of it can be left: later than five receives of the longest visibility.
+#[test]
+fn watch_waits_for_the_last_receive() {
+    let template = template();
+    let allowed = |name: &str| template["Parameters"][name]["AllowedValues"].as_array().unwrap().clone();
+    for clean in allowed("CleanSeconds") {
+        for load in allowed("LoadSeconds") {
+            let stack = Stack::with(&[("CleanSeconds", clean.as_str().unwrap()), ("LoadSeconds", load.as_str().unwrap())]);
+            let minutes = &stack.functions()["watch"]["Environment"]["Variables"]["TIDEMILL_REQUEUE_AFTER_MINUTES"];
+            let queues = ["CleanQueue", "CleanReplayQueue", "LoadQueue"];
+            let longest = queues
+                .map(|queue| number(&stack.resources[queue].properties["VisibilityTimeout"]))
+                .into_iter()
+                .max();
+            assert_eq!(60 * number(minutes), RECEIVES_MAX * longest.unwrap(), "{clean} {load}");
+        }
+    }
+}
+
 #[test]
 fn a_call_takes_one_message_and_answers_for_it() {
     let stack = Stack::with(&[]);

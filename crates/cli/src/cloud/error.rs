@@ -1,6 +1,6 @@
 //! What goes wrong between the command line and AWS, with what to do about it.
 
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use ledger::LedgerError;
 use std::error::Error;
 
@@ -41,7 +41,7 @@ impl CloudError {
         let code = service.and_then(|error| error.code()).map(str::to_owned);
         let said = match (service, &code) {
             (Some(error), Some(code)) => format!("{} ({code})", error.message().unwrap_or("it does not say why")),
-            _ => DisplayErrorContext(error).to_string(),
+            _ => crate::chain(error),
         };
         CloudError::Aws {
             action,

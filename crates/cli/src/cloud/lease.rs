@@ -2,7 +2,7 @@
 
 use super::CloudError;
 use crate::{
-    local::clock::SystemClock,
+    local::{clock::SystemClock, holder},
     output::numbers::moment,
 };
 use ledger::{Clock as _, Holder, Lease, LeaseOutcome, LeaseRequest, Ledger, LedgerError, ResourceId};
@@ -11,6 +11,9 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 const LASTS_MS: i64 = 60_000;
 const RENEWED_EVERY: Duration = Duration::from_secs(15);
+
+/// Between the holder and the moment at which it began.
+const SINCE: &str = ", since ";
 
 /// The lease of a stack's `apply`.
 pub struct ApplyLease {
@@ -24,20 +27,19 @@ impl ApplyLease {
     pub async fn take(ledger: &Arc<dyn Ledger>, mut holder: Holder) -> Result<ApplyLease, CloudError> {
         let now_ms = SystemClock.now_ms();
         // Two processes of one machine are two; and since when stands in the name, for the lease itself only knows until when.
-        holder.name = format!("{}, since {} UTC", holder.name, moment(now_ms));
+        holder.name = format!("{}{SINCE}{} UTC", holder.name, moment(now_ms));
         let request = LeaseRequest {
             holder,
             now_ms,
             duration_ms: LASTS_MS,
         };
-        // Where the other runs is not known here, so nobody is known to be dead: its lease ends.
-        match ledger.take_lease(&resource()?, &request, &|_| false).await? {
+        match ledger.take_lease(&resource()?, &request, &is_dead_here).await? {
             LeaseOutcome::Taken(lease) => Ok(ApplyLease {
                 ledger: ledger.clone(),
                 lease,
             }),
             LeaseOutcome::Held { holder, .. } => {
-                let (name, since) = holder.name.rsplit_once(", since ").unwrap_or((&holder.name, "a moment that is not known"));
+                let (name, since) = holder.name.rsplit_once(SINCE).unwrap_or((&holder.name, "a moment that is not known"));
                 Err(CloudError::Busy {
                     holder: name.to_owned(),
                     since: since.to_owned(),
@@ -75,6 +77,18 @@ impl ApplyLease {
     }
 }
 
+/// Whether the holder was a process of this machine, in this boot, and is no more. Of another machine nothing is known, though it be called the same: there
+/// the lease ends by itself.
+fn is_dead_here(other: &Holder) -> bool {
+    let boot = |holder: &Holder| holder.process_start.as_ref()?.split_once('/').map(|(boot, _)| boot.to_owned());
+    let own = boot(&holder::this_process());
+    let named = Holder {
+        name: other.name.split(SINCE).next().unwrap_or_default().to_owned(),
+        ..other.clone()
+    };
+    own.is_some() && boot(other) == own && holder::is_dead(&named)
+}
+
 /// What the lease is on. A resource `apply` of a pipeline `tidemill` would share it, and be none the worse for it.
 fn resource() -> Result<ResourceId, CloudError> {
     let name = |text: &str| {
@@ -89,4 +103,32 @@ fn resource() -> Result<ResourceId, CloudError> {
         pipeline: name("tidemill")?,
         resource: name("apply")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_who_was_killed_on_this_machine_is_dead() {
+        let this = holder::this_process();
+        let since = |holder: &Holder| Holder {
+            name: format!("{}{SINCE}2026-11-24 10:00:00 UTC", holder.name),
+            ..holder.clone()
+        };
+        assert!(!is_dead_here(&since(&this)));
+        let boot = this.process_start.as_ref().and_then(|start| start.split_once('/')).unwrap().0.to_owned();
+        let killed = Holder {
+            process_start: Some(format!("{boot}/1")),
+            ..this.clone()
+        };
+        assert!(is_dead_here(&since(&killed)));
+        let elsewhere = Holder {
+            process_start: Some("another boot/1".to_owned()),
+            ..this
+        };
+        assert!(!is_dead_here(&since(&elsewhere)));
+    }
 }

@@ -1,12 +1,15 @@
 //! A deployed stack, as the command line speaks to it: with the caller's own rights, under names that follow from the stack's.
 
 pub mod apply;
+pub mod checkup;
 mod error;
 pub mod follow;
 mod lease;
 mod mongodb;
 pub mod names;
 pub mod queues;
+pub mod redrive;
+pub mod replay;
 mod schedules;
 mod stack;
 

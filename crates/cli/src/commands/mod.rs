@@ -4,12 +4,19 @@
 mod apply;
 mod check;
 mod doctor;
+#[cfg(feature = "aws")]
+mod doctor_stack;
 mod document_key;
 mod documents;
 mod explain;
+mod incidents;
 mod init;
+#[cfg(feature = "aws")]
+mod redrive;
 mod rejects;
 mod replay;
+#[cfg(feature = "aws")]
+mod replay_stack;
 mod run;
 #[cfg(feature = "aws")]
 mod run_stack;
@@ -68,6 +75,10 @@ fn warn(command: &Command, context: &mut Context) -> io::Result<()> {
 
 async fn command(arguments: &Arguments, home: &HomeAt, context: &mut Context) -> Ended {
     let as_json = arguments.global.json;
+    if arguments.global.stack.is_some() && is_of_files(&arguments.command) {
+        let error = anyhow::anyhow!("this command looks at files, and at no stack");
+        return Err(Failure::wrong(error).next("leave --stack out"));
+    }
     if let Some(stack) = &home.stack
         && let Some(ended) = in_cloud(arguments, stack, home, context).await
     {
@@ -85,8 +96,15 @@ async fn command(arguments: &Arguments, home: &HomeAt, context: &mut Context) ->
         Command::Explain(typed) => explain::run(typed, home, as_json, context).await,
         Command::Doctor(typed) => doctor::run(typed, home, as_json, context).await,
         Command::Replay(typed) => replay::run(typed, home, as_json, context).await,
+        Command::Incidents(typed) => incidents::run(typed, home, as_json, context).await,
         Command::Apply(_) => Err(no_stack("apply")),
+        Command::Redrive(_) => Err(no_stack("redrive ID")),
     }
+}
+
+/// What needs neither a home nor a stack.
+fn is_of_files(command: &Command) -> bool {
+    matches!(command, Command::Check(_) | Command::Schema | Command::Init(_) | Command::Try(_))
 }
 
 /// The commands that are others on a stack than on a home. `None`: it is the same, over what the stack keeps.
@@ -96,16 +114,18 @@ async fn in_cloud(arguments: &Arguments, stack: &str, home: &HomeAt, context: &m
     Some(match &arguments.command {
         Command::Apply(typed) => apply::run(typed, stack, home, as_json, context).await,
         Command::Run(typed) => run_stack::run(typed, stack, home, as_json, context).await,
+        Command::Replay(typed) => replay_stack::run(typed, stack, home, as_json, context).await,
+        Command::Redrive(typed) => redrive::run(typed, stack, home, as_json, context).await,
+        Command::Doctor(_) => doctor_stack::run(stack, home, as_json, context).await,
         _ => return None,
     })
 }
 
 #[cfg(not(feature = "aws"))]
 async fn in_cloud(arguments: &Arguments, stack: &str, _: &HomeAt, _: &mut Context) -> Option<Ended> {
-    match &arguments.command {
-        // What looks only at files is the same everywhere.
-        Command::Check(_) | Command::Schema | Command::Init(_) | Command::Try(_) => None,
-        _ => Some(Err(not_built(stack))),
+    match is_of_files(&arguments.command) {
+        true => None,
+        false => Some(Err(not_built(stack))),
     }
 }
 

@@ -17,13 +17,18 @@ pub(super) async fn run(typed: &Replay, at: &HomeAt, as_json: bool, context: &mu
     let replays = runner.replay(&found, only.as_ref(), typed.since).await;
     runner.progress.end();
     let replays = replays.map_err(|error| super::run::failure(error, &typed.pipeline, at))?;
+    shown(&replays, &typed.pipeline, at, as_json, context)
+}
+
+/// What became of each resource, and what did not go well.
+pub(super) fn shown(replays: &[ReplayReport], pipeline: &str, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
     let reports: Vec<ResourceReport> = replays.iter().map(|replay| replay.report.clone()).collect();
     if as_json {
-        for replay in &replays {
+        for replay in replays {
             json::line(&mut context.out, &object(replay))?;
         }
     } else {
-        for ReplayReport { objects, report } in &replays {
+        for ReplayReport { objects, report } in replays {
             let took = crate::output::numbers::duration(report.took_ms);
             writeln!(
                 context.out,
@@ -35,7 +40,7 @@ pub(super) async fn run(typed: &Replay, at: &HomeAt, as_json: bool, context: &mu
         writeln!(context.out)?;
         super::run::cleaned_and_loaded(&reports, &mut context.out)?;
     }
-    let rejects = super::run::rejects(&typed.pipeline, at);
+    let rejects = super::run::rejects(pipeline, at);
     Ok(super::run::troubles(&reports, Some(&rejects), &mut context.err)?)
 }
 

@@ -22,7 +22,7 @@ const LOOPBACK: [&str; 3] = ["://127.0.0.1", "://localhost", "://[::1]"];
 pub(super) async fn run(typed: &Run, stack: &str, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
     let stack = at.stack(stack).await?;
     let pipeline = super::pipeline_name(&typed.pipeline, &stack.ports, context).await?;
-    let checked = newest(&stack, &pipeline, typed, at, context).await?;
+    let (checked, _) = newest(&stack, &pipeline, &typed.pipeline, at, context).await?;
     let (chosen, later) = chosen(&checked, typed)?;
     let upstream = recording(typed, &pipeline, context).await?;
     let base_url = upstream.as_ref().map(Upstream::base_url).or_else(|| typed.source.base_url.clone());
@@ -46,20 +46,26 @@ pub(super) async fn run(typed: &Run, stack: &str, at: &HomeAt, as_json: bool, co
 }
 
 /// The definition that the functions run: the newest that was applied.
-async fn newest(stack: &Stack, pipeline: &Name, typed: &Run, at: &HomeAt, context: &mut Context) -> Result<Arc<Checked>, Failure> {
+pub(super) async fn newest(
+    stack: &Stack,
+    pipeline: &Name,
+    typed: &str,
+    at: &HomeAt,
+    context: &mut Context,
+) -> Result<(Arc<Checked>, u32), Failure> {
     let apply = at.command("apply");
-    let Some((hash, _)) = stack.ports.ledger.newest_definition(pipeline).await? else {
+    let Some((hash, generation)) = stack.ports.ledger.newest_definition(pipeline).await? else {
         let error = anyhow!("the pipeline `{pipeline}` is not applied to the stack `{}`", stack.names.stack);
         return Err(Failure::wrong(error).next(format!("apply it: {apply}")));
     };
     let checked = stack.ports.definitions.get(pipeline, &hash).await?;
-    // Only the start of the text counts: a text that was put back has a comment at its end.
-    if let Ok(found) = pipelines::find(&typed.pipeline, &context.folder)
+    // Not the texts: one that was put back has a comment at its end.
+    if let Ok(found) = pipelines::find(typed, &context.folder)
         && found.checked.pipeline != checked.pipeline
     {
         writeln!(context.err, "note: {} was edited since it was applied, and the stack runs what was applied: {apply}", found.name)?;
     }
-    Ok(checked)
+    Ok((checked, generation))
 }
 
 /// The resources to ask for, and those that come by themselves after them.

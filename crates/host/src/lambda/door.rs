@@ -207,8 +207,16 @@ impl Delivery {
     }
 }
 
+/// `cargo lambda watch` tells how long an invocation may last where Lambda tells when it ends: no moment is so long ago.
+const LENGTH_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
+
 /// When work must be handed over that began at `now_ms` and is killed at `end_ms`.
 pub(super) fn deadline_ms(now_ms: i64, end_ms: i64) -> i64 {
+    let end_ms = if (1..=LENGTH_MS_MAX).contains(&end_ms) && now_ms > LENGTH_MS_MAX {
+        now_ms.saturating_add(end_ms)
+    } else {
+        end_ms
+    };
     let left_ms = end_ms.saturating_sub(now_ms).max(0);
     let share_ms = left_ms / 100 * RESERVE_PERCENT + left_ms % 100 * RESERVE_PERCENT / 100;
     end_ms.saturating_sub(share_ms.min(RESERVE_MS))

@@ -1,3 +1,4 @@
+//! The reserve of the deadline, and what becomes of a panic.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::boundary::guarded;
@@ -19,6 +20,15 @@ fn the_reserve_is_ten_seconds_or_a_fifth() {
         assert_eq!(deadline_ms(1_000, 1_000 + left_ms), 1_000 + left_ms - reserve_ms, "{left_ms}");
     }
     assert_eq!(deadline_ms(i64::MIN, i64::MAX), i64::MAX - RESERVE_MS);
+}
+
+/// As `cargo lambda watch` 1.9 sends it.
+#[test]
+fn a_length_in_the_place_of_an_end_is_taken_for_one() {
+    let now_ms = 1_795_514_400_000;
+    assert_eq!(deadline_ms(now_ms, 600_000), now_ms + 600_000 - RESERVE_MS);
+    // None at all: the work is handed over at once, as it would be with one that has passed.
+    assert!(deadline_ms(now_ms, 0) <= now_ms);
 }
 
 #[tokio::test]

@@ -1,3 +1,4 @@
+//! Settings are read together, and their faults told together.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;

@@ -1,3 +1,4 @@
+//! Lines are JSON with bounds and no secrets; metrics keep to the specification of their format.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -50,7 +50,10 @@ impl Fault {
                 table: table.to_owned(),
                 problem,
             },
-            Fault::Unavailable(source) => LedgerError::Unavailable { action, source },
+            Fault::Unavailable(problem) => LedgerError::Unavailable {
+                action,
+                source: format!("the table `{table}`: {problem}").into(),
+            },
         }
     }
 

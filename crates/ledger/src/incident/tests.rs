@@ -46,21 +46,42 @@ async fn it_opens_is_seen_again_recovers_and_opens_anew() {
     // The same tick once more counts nothing; a later one counts, and makes a line only if it says something new.
     assert_eq!(again(see(&*ledger, &sighting(1_000, "down")).await.unwrap()), first);
     let second = again(see(&*ledger, &sighting(2_000, "down")).await.unwrap());
-    assert_eq!((second.id, second.times, second.seen_ms, second.timeline.len()), (first.id, 2, 2_000, 1));
+    assert_eq!(
+        (second.id, second.times, second.seen_ms, second.timeline.len()),
+        (first.id, 2, 2_000, 1)
+    );
     let third = again(see(&*ledger, &sighting(3_000, "still down")).await.unwrap());
     assert_eq!(third.timeline[1].what, "seen again: still down");
     assert_eq!(incidents(&*ledger, true, 9).await.unwrap(), [third.clone()]);
 
     let recovered = recover(&*ledger, &first.cause, 4_000, "it went well").await.unwrap().unwrap();
-    assert_eq!((recovered.id, recovered.recovered_ms, recovered.lasted_ms(9_000)), (first.id, Some(4_000), 3_000));
+    assert_eq!(
+        (recovered.id, recovered.recovered_ms, recovered.lasted_ms(9_000)),
+        (first.id, Some(4_000), 3_000)
+    );
     assert_eq!(recover(&*ledger, &first.cause, 5_000, "again").await.unwrap(), None);
     assert_eq!(incidents(&*ledger, true, 9).await.unwrap(), []);
 
     // In the same millisecond even.
     let anew = opened(see(&*ledger, &sighting(1_000, "down")).await.unwrap());
     assert_ne!(anew.id, first.id);
-    let later = opened(see(&*ledger, &Sighting { cause: "other".to_owned(), ..sighting(7_000, "x") }).await.unwrap());
-    let listed: Vec<IncidentId> = incidents(&*ledger, false, 9).await.unwrap().iter().map(|incident| incident.id).collect();
+    let later = opened(
+        see(
+            &*ledger,
+            &Sighting {
+                cause: "other".to_owned(),
+                ..sighting(7_000, "x")
+            },
+        )
+        .await
+        .unwrap(),
+    );
+    let listed: Vec<IncidentId> = incidents(&*ledger, false, 9)
+        .await
+        .unwrap()
+        .iter()
+        .map(|incident| incident.id)
+        .collect();
     let mut newest_first = vec![later.id, anew.id, first.id];
     newest_first.sort_unstable_by(|one, other| other.cmp(one));
     assert_eq!(listed, newest_first);
@@ -122,7 +143,12 @@ async fn a_cause_with_a_recovered_incident_is_healed() {
         let ledger = ledger();
         let first = opened(see(&*ledger, &sighting(1, "down")).await.unwrap());
         let marked = serde_json::to_string(&first.recovered(2, "up").unwrap()).unwrap();
-        assert!(ledger.put_note(Shelf::Incidents, &first.id.shelf_key(), Some(1), &marked).await.unwrap());
+        assert!(
+            ledger
+                .put_note(Shelf::Incidents, &first.id.shelf_key(), Some(1), &marked)
+                .await
+                .unwrap()
+        );
         (ledger, first)
     };
     let (ledger, first) = half().await;
@@ -196,7 +222,12 @@ fn a_timeline_stays_short_and_keeps_its_beginning() {
 fn an_id_is_read_as_written() {
     let id = IncidentId::of("cause", 1_700_000_000_000, 3);
     assert_eq!(IncidentId::parse(&id.to_string()), Ok(id));
-    assert!(IncidentId::parse("x").unwrap_err().to_string().contains("`x` is not an incident's id"));
+    assert!(
+        IncidentId::parse("x")
+            .unwrap_err()
+            .to_string()
+            .contains("`x` is not an incident's id")
+    );
     // The later, the earlier on the shelf.
     let later = IncidentId::of("cause", 1_700_000_000_001, 0);
     assert!(later.shelf_key() < id.shelf_key() && later > id);

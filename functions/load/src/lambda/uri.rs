@@ -95,7 +95,10 @@ mod tests {
                 "mongodb://u:p@h/other?authMechanism=SCRAM-SHA-256&authSource=admin",
             ),
             ("mongodb://u:p@h/?AUTHSOURCE=x", "mongodb://u:p@h/other?AUTHSOURCE=x"),
-            ("mongodb://u@h/?authMechanism=MONGODB-X509", "mongodb://u@h/other?authMechanism=MONGODB-X509"),
+            (
+                "mongodb://u@h/?authMechanism=MONGODB-X509",
+                "mongodb://u@h/other?authMechanism=MONGODB-X509",
+            ),
             ("mongodb://h/?w=1&authSource=a", "mongodb://h/other?w=1&authSource=a"),
             ("mongodb+srv://h?w=1", "mongodb+srv://h/other?w=1"),
             ("nonsense", "nonsense"),

@@ -1,0 +1,256 @@
+//! Dead letters back to where they came from: those of one incident, each sent before it is deleted, the others left as they were.
+
+use super::{CloudError, Names, Queues, names::Queue, queues::Received};
+use host::event::{CleanMessage, EventError, ExtractMessage, LoadMessage, Message, Origin};
+use ledger::incident::{Incident, Kind};
+use std::collections::BTreeSet;
+
+/// Received letters are hidden from others so long: longer than it takes to go through all of them.
+const HIDDEN_S: i32 = 600;
+/// A receive that finds nothing waits so long: SQS asks only some of its servers at a time.
+const WAIT_S: i32 = 2;
+/// No more letters are looked at in one go.
+pub const LETTERS_MAX: usize = 5_000;
+/// So many receives in a row that bring nothing new are the end.
+const EMPTY_MAX: u32 = 2;
+
+/// What became of the letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Redriven {
+    pub sent: u64,
+    /// Of other incidents: they stay.
+    pub left: u64,
+    /// There may be more than were looked at.
+    pub more: bool,
+}
+
+/// Where dead letters lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dead {
+    Of(Queue),
+    /// What EventBridge's rules could not deliver.
+    Rules,
+    /// What the schedules could not deliver.
+    Schedules,
+}
+
+/// What a letter says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    /// It asks for work on these resources, in the queue of that work.
+    Work { queue: Queue, resources: BTreeSet<String> },
+    /// Nobody can make sense of it.
+    Nothing,
+}
+
+/// Sends the incident's letters back.
+///
+/// # Errors
+/// [`CloudError`] of the queues. What was sent until then may come twice, and that does no harm.
+pub async fn redrive(queues: &Queues, incident: &Incident) -> Result<Redriven, CloudError> {
+    let names = queues.names();
+    let Some(dead) = incident.queue.as_deref().and_then(Dead::parse) else {
+        return Ok(Redriven::default());
+    };
+    let queue = dead.name(names);
+    let mut redriven = Redriven::default();
+    let (mut left, mut seen, mut empty) = (Vec::new(), BTreeSet::new(), 0);
+    let ended = loop {
+        if seen.len() >= LETTERS_MAX {
+            redriven.more = true;
+            break Ok(());
+        }
+        let received = match queues.receive(&queue, HIDDEN_S, WAIT_S).await {
+            Ok(received) => received,
+            Err(error) => break Err(error),
+        };
+        let new: Vec<Received> = received.into_iter().filter(|letter| seen.insert(letter.id.clone())).collect();
+        empty = if new.is_empty() { empty + 1 } else { 0 };
+        if empty == EMPTY_MAX {
+            break Ok(());
+        }
+        let mut failed = None;
+        for letter in new {
+            match back_to(dead, incident, &letter, names) {
+                Some(target) if failed.is_none() => match move_to(queues, &queue, &target, &letter).await {
+                    Ok(()) => redriven.sent += 1,
+                    Err(error) => {
+                        failed = Some(error);
+                        left.push(letter);
+                    }
+                },
+                _ => left.push(letter),
+            }
+        }
+        if let Some(error) = failed {
+            break Err(error);
+        }
+    };
+    redriven.left = left.len() as u64;
+    for letter in &left {
+        // Hidden, it is seen again by itself after a while.
+        let _ = queues.give_back(&queue, letter).await;
+    }
+    ended.map(|()| redriven)
+}
+
+/// Sent before it is deleted: killed between, it comes twice rather than never.
+async fn move_to(queues: &Queues, from: &str, to: &str, letter: &Received) -> Result<(), CloudError> {
+    queues.send(to, std::slice::from_ref(&letter.body)).await?;
+    queues.delete(from, letter).await
+}
+
+/// The queue that the letter goes back to; `None` when it is not of this incident.
+fn back_to(dead: Dead, incident: &Incident, letter: &Received, names: &Names) -> Option<String> {
+    let said = dead.read(&letter.body, &names.lake());
+    match (said, &incident.resource) {
+        (Said::Work { queue, resources }, Some(resource)) => resources.contains(&resource.to_string()).then(|| names.queue(queue)),
+        // About no resource: an event that asks for nothing.
+        (Said::Work { queue, resources }, None) => {
+            (incident.kind == Kind::DeadLetter && resources.is_empty()).then(|| names.queue(queue))
+        }
+        (Said::Nothing, None) if incident.kind == Kind::UnreadableMessage => dead.source().map(|queue| names.queue(queue)),
+        (Said::Nothing, _) => None,
+    }
+}
+
+impl Dead {
+    fn parse(text: &str) -> Option<Dead> {
+        match text {
+            "rules" => Some(Dead::Rules),
+            "schedules" => Some(Dead::Schedules),
+            other => Queue::parse(other).map(Dead::Of),
+        }
+    }
+
+    fn name(self, names: &Names) -> String {
+        let [rules, schedules] = names.undelivered();
+        match self {
+            Dead::Of(queue) => names.dead(queue),
+            Dead::Rules => rules,
+            Dead::Schedules => schedules,
+        }
+    }
+
+    /// Where a letter goes that tells nothing. What a rule could not deliver went to one of two.
+    fn source(self) -> Option<Queue> {
+        match self {
+            Dead::Of(queue) => Some(queue),
+            Dead::Schedules => Some(Queue::Extract),
+            Dead::Rules => None,
+        }
+    }
+
+    fn read(self, body: &str, lake: &str) -> Said {
+        let origin = Origin {
+            lake_bucket: Some(lake),
+            // Only of use to a tick's run, which is not asked for here.
+            sent_ms: 0,
+        };
+        let said = match self {
+            Dead::Of(Queue::Extract) | Dead::Schedules => resources::<ExtractMessage>(body, &origin).map(|of| (Queue::Extract, of)),
+            Dead::Of(queue @ (Queue::Clean | Queue::CleanReplay)) => resources::<CleanMessage>(body, &origin).map(|of| (queue, of)),
+            Dead::Of(Queue::Load) => resources::<LoadMessage>(body, &origin).map(|of| (Queue::Load, of)),
+            Dead::Rules => resources::<CleanMessage>(body, &origin)
+                .map(|of| (Queue::Clean, of))
+                .or_else(|_| resources::<LoadMessage>(body, &origin).map(|of| (Queue::Load, of))),
+        };
+        match said {
+            Ok((queue, resources)) => Said::Work { queue, resources },
+            Err(_) => Said::Nothing,
+        }
+    }
+}
+
+fn resources<M: Message>(body: &str, origin: &Origin<'_>) -> Result<BTreeSet<String>, EventError> {
+    let messages = M::parse(body, origin)?;
+    let resource = |message: &M| {
+        let subject = message.subject();
+        Some(format!("{}/{}", subject.pipeline?, subject.resource?))
+    };
+    Ok(messages.iter().filter_map(resource).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use ledger::{
+        ResourceId,
+        incident::{IncidentId, Sighting},
+    };
+    use pipeline::Name;
+
+    const RAW: &str = "raw/shop/orders/dt=2026-11-24/01M869X26REPS9TQZ60A3DBEYN/000001.jsonl.zst";
+
+    fn names() -> Names {
+        Names {
+            stack: "dev".to_owned(),
+            account: "1".to_owned(),
+            region: "eu-west-1".to_owned(),
+        }
+    }
+
+    fn incident(queue: &str, kind: Kind, resource: Option<&str>) -> Incident {
+        let sighting = Sighting {
+            cause: "c".to_owned(),
+            kind,
+            resource: resource.map(|name| ResourceId {
+                pipeline: Name::new("shop").unwrap(),
+                resource: Name::new(name).unwrap(),
+            }),
+            queue: Some(queue.to_owned()),
+            at_ms: 0,
+            summary: String::new(),
+            next: String::new(),
+            objects: 1,
+            records: None,
+        };
+        Incident::open(IncidentId::parse("01M869X26REPS9TQZ60A3DBEYN").unwrap(), &sighting)
+    }
+
+    fn check(incident: &Incident, body: &str, expected: Option<&str>) {
+        let letter = Received {
+            id: "1".to_owned(),
+            body: body.to_owned(),
+            handle: "h".to_owned(),
+        };
+        let dead = Dead::parse(incident.queue.as_deref().unwrap()).unwrap();
+        assert_eq!(back_to(dead, incident, &letter, &names()).as_deref(), expected, "{body}");
+    }
+
+    #[test]
+    fn a_letter_goes_back_to_the_queue_that_gave_it_up_if_it_is_of_the_incident() {
+        let raw = format!(r#"{{"raw": "{RAW}"}}"#);
+        let of = |queue, resource| incident(queue, Kind::DeadLetter, Some(resource));
+        check(&of("clean", "orders"), &raw, Some("dev-clean"));
+        check(&of("clean-replay", "orders"), &raw, Some("dev-clean-replay"));
+        check(&of("clean", "returns"), &raw, None);
+        check(&of("clean", "orders"), "not a message", None);
+        let tick = r#"{"pipeline":"shop","resource":"orders","scheduled_at":"2026-11-24T10:00:00Z","requested_by":"schedule"}"#;
+        check(&of("extract", "orders"), tick, Some("dev-extract"));
+        check(&of("schedules", "orders"), tick, Some("dev-extract"));
+    }
+
+    #[test]
+    fn what_a_rule_could_not_deliver_goes_to_the_function_of_its_object() {
+        let event = |key: &str| {
+            format!(
+                r#"{{"version":"0","source":"aws.s3","detail-type":"Object Created","detail":{{"bucket":{{"name":"{}"}},"object":{{"key":"{key}"}}}}}}"#,
+                names().lake()
+            )
+        };
+        let rules = incident("rules", Kind::DeadLetter, Some("orders"));
+        check(&rules, &event(RAW), Some("dev-clean"));
+        let clean = "clean/shop/orders/v=01234567/dt=2026-11-24/01M869X26REPS9TQZ60A3DBEYN/000001.bson.zst";
+        check(&rules, &event(clean), Some("dev-load"));
+    }
+
+    #[test]
+    fn what_nobody_understands_belongs_to_the_incident_of_such_letters() {
+        let unreadable = incident("load", Kind::UnreadableMessage, None);
+        check(&unreadable, "not a message", Some("dev-load"));
+        check(&unreadable, r#"{"clean": "elsewhere"}"#, Some("dev-load"));
+        check(&incident("rules", Kind::UnreadableMessage, None), "not a message", None);
+    }
+}

@@ -1,0 +1,173 @@
+//! `apply`: once, twice, edited, taken away, by two at once, killed anywhere.
+
+use crate::desk::{Desk, ORDERS};
+use ledger::{Holder, Ledger as _, LeaseOutcome, LeaseRequest, ResourceId, applied};
+use pipeline::Name;
+use serde_json::json;
+
+const NOTHING: &str = "nothing to change\n";
+
+#[test]
+fn twice_is_once() {
+    let desk = Desk::new();
+    desk.pipeline("orders", "cron(0 6 * * ? *)");
+    desk.pipeline("returns", "rate(5 minutes)");
+    let plan = desk.type_in(&["apply", "--skip-collections", "--plan"]);
+    assert_eq!((plan.code, desk.schedules().len()), (0, 0), "{plan:?}");
+    let first = desk.apply();
+    insta::assert_snapshot!(first.masked(&desk), @"");
+    let found = desk.schedule("orders.orders");
+    assert_eq!(found["ScheduleExpression"], "cron(0 6 * * ? *)");
+    let message: serde_json::Value = serde_json::from_str(found["Target"]["Input"].as_str().unwrap()).unwrap();
+    let expected = json!({"pipeline": "orders", "resource": "orders", "scheduled_at": "<aws.scheduler.scheduled-time>", "requested_by": "schedule"});
+    assert_eq!(message, expected);
+    let second = desk.apply();
+    assert!(second.code == 0 && second.out.contains(NOTHING) && second.err.is_empty(), "{second:?}");
+    let detailed = desk.type_in(&["apply", "--skip-collections", "--plan", "--detailed-exitcode", "--json"]);
+    assert_eq!((detailed.code, &detailed.json()[0]["changes"]), (0, &json!([])));
+}
+
+#[test]
+fn an_edited_pipeline_is_one_definition_and_its_schedule() {
+    let desk = Desk::new();
+    desk.pipeline("orders", "rate(1 hour)");
+    desk.pipeline("returns", "rate(5 minutes)");
+    assert_eq!(desk.apply().code, 0);
+    let before = desk.schedule("returns.returns");
+    desk.pipeline("orders", "rate(2 hours)");
+    let plan = desk.type_in(&["apply", "--skip-collections", "--plan", "--detailed-exitcode"]);
+    assert_eq!(plan.code, 2, "{plan:?}");
+    insta::assert_snapshot!(desk.apply().masked(&desk), @"");
+    assert_eq!(desk.schedule("orders.orders")["ScheduleExpression"], "rate(2 hours)");
+    assert_eq!(desk.schedule("returns.returns")["LastModificationDate"], before["LastModificationDate"]);
+    // Put back to the text before: a definition of its own, a generation higher.
+    desk.pipeline("orders", "rate(1 hour)");
+    let back = desk.apply();
+    assert!(back.err.contains("as generation 3"), "{back:?}");
+    assert!(desk.apply().out.contains(NOTHING));
+}
+
+#[tokio::test]
+async fn a_pipeline_taken_away_loses_its_schedule_and_keeps_its_data() {
+    let desk = Desk::new();
+    desk.pipeline("orders", "rate(1 hour)");
+    desk.pipeline("returns", "rate(1 hour)");
+    assert_eq!(desk.apply().code, 0);
+    desk.remove("pipelines/returns.yaml");
+    // Named, only these files are looked at.
+    let named = desk.type_in(&["apply", "orders", "--skip-collections"]);
+    assert!(named.out.contains(NOTHING), "{named:?}");
+    insta::assert_snapshot!(desk.apply().masked(&desk), @"");
+    assert_eq!(desk.schedules(), ["orders.orders"]);
+    assert!(desk.apply().out.contains(NOTHING));
+    let ledger = desk.ledger();
+    let noted: Vec<(String, bool)> = applied::applied(&ledger)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|one| (one.pipeline.to_string(), one.removed))
+        .collect();
+    assert_eq!(noted, [("orders".to_owned(), false), ("returns".to_owned(), true)]);
+    assert!(ledger.newest_definition(&Name::new("returns").unwrap()).await.unwrap().is_some());
+}
+
+#[test]
+fn what_was_changed_by_hand_is_put_right_and_what_is_not_ours_is_left() {
+    let desk = Desk::new();
+    desk.pipeline("orders", "rate(1 hour)");
+    assert_eq!(desk.apply().code, 0);
+    let group = desk.names.schedule_group();
+    let found = desk.schedule("orders.orders");
+    let by_hand = |name: &str, target: &serde_json::Value| {
+        json!({
+            "GroupName": group, "Name": name, "ScheduleExpression": "rate(9 hours)", "State": "DISABLED",
+            "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target,
+        })
+    };
+    desk.aws().call("scheduler", "update_schedule", by_hand("orders.orders", &found["Target"]));
+    let mut other = found["Target"].clone();
+    other["Input"] = json!("{}");
+    desk.aws().call("scheduler", "create_schedule", by_hand("nightly-report", &other));
+    let said = desk.apply();
+    insta::assert_snapshot!(said.masked(&desk), @"");
+    assert_eq!(desk.schedule("orders.orders")["State"], "ENABLED");
+    assert_eq!(desk.schedule("nightly-report")["State"], "DISABLED");
+    let again = desk.apply();
+    assert!(again.out.contains(NOTHING) && again.out.contains("`nightly-report`"), "{again:?}");
+}
+
+#[test]
+fn all_faults_are_told_and_nothing_is_done() {
+    let desk = Desk::new();
+    desk.pipeline("orders", "rate(1 hours)");
+    desk.write("pipelines/returns.yaml", &ORDERS.replace("pipeline: orders", "pipeline: returns").replace("rate(1 hour)", "daily"));
+    desk.write("pipelines/second.yaml", &ORDERS.replace("pipeline: orders", "pipeline: second"));
+    desk.write("pipelines/third.yaml", &ORDERS.replace("pipeline: orders", "pipeline: third"));
+    let said = desk.apply();
+    assert_eq!(said.code, 2, "{said:?}");
+    for expected in ["`rate(1 hours)` is not a rate", "`daily` is not a schedule", "both write the collection `orders`", "nothing was applied"] {
+        assert!(said.err.contains(expected), "{expected}: {}", said.err);
+    }
+    assert!(desk.schedules().is_empty());
+}
+
+#[tokio::test]
+async fn a_collection_of_another_pipeline_is_told_before_anything_is_done() {
+    let desk = Desk::new();
+    desk.pipeline("orders", "rate(1 hour)");
+    assert_eq!(desk.apply().code, 0);
+    desk.remove("pipelines/orders.yaml");
+    desk.write("pipelines/sales.yaml", &ORDERS.replace("pipeline: orders", "pipeline: sales"));
+    let said = desk.apply();
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("is written by `orders/orders`"), "{}", said.err);
+    assert_eq!(desk.schedules(), ["orders.orders"]);
+}
+
+#[tokio::test]
+async fn two_at_once_are_one_after_the_other() {
+    let desk = Desk::new();
+    desk.pipeline("orders", "rate(1 hour)");
+    let ledger = desk.ledger();
+    let resource = ResourceId {
+        pipeline: Name::new("tidemill").unwrap(),
+        resource: Name::new("apply").unwrap(),
+    };
+    let request = LeaseRequest {
+        holder: Holder {
+            name: "process 7 on a-colleague, since 2026-11-24 10:00:00 UTC".to_owned(),
+            process: Some(7),
+            process_start: Some("another boot/1".to_owned()),
+        },
+        now_ms: jiff::Timestamp::now().as_millisecond(),
+        duration_ms: 3_600_000,
+    };
+    let LeaseOutcome::Taken(lease) = ledger.take_lease(&resource, &request, &|_| false).await.unwrap() else {
+        panic!("it is free")
+    };
+    let said = desk.apply();
+    assert_eq!((said.code, desk.schedules().len()), (3, 0), "{said:?}");
+    assert!(
+        said.err.contains("process 7 on a-colleague is applying to this stack, since 2026-11-24 10:00:00 UTC"),
+        "{}",
+        said.err
+    );
+    // To look is always allowed.
+    assert_eq!(desk.type_in(&["apply", "--skip-collections", "--plan"]).code, 0);
+    ledger.release_lease(&lease).await.unwrap();
+    assert_eq!(desk.apply().code, 0);
+}
+
+#[test]
+fn killed_anywhere_it_is_finished_by_typing_it_again() {
+    for lines in 0..=4 {
+        let desk = Desk::new();
+        desk.pipeline("orders", "rate(1 hour)");
+        desk.pipeline("returns", "rate(5 minutes)");
+        desk.apply_killed_after(lines);
+        let again = desk.apply();
+        assert_eq!(again.code, 0, "{lines}: {again:?}");
+        assert_eq!(desk.schedules(), ["orders.orders", "returns.returns"], "{lines}");
+        assert!(desk.apply().out.contains(NOTHING), "{lines}");
+    }
+}

@@ -1,0 +1,53 @@
+//! The variables of the function's environment on AWS. Pure.
+
+/// Whom people hear from. A variable's name, and what it is for.
+pub const TOPIC: (&str, &str) = ("TIDEMILL_TOPIC_ARN", "the topic that incidents are told on");
+
+/// Where work is queued.
+pub const EXTRACT_QUEUE: (&str, &str) = (
+    "TIDEMILL_EXTRACT_QUEUE_URL",
+    "the queue that starts `extract`: resources that waited for others",
+);
+pub const CLEAN_QUEUE: (&str, &str) = ("TIDEMILL_CLEAN_QUEUE_URL", "the queue that starts `clean`: what is queued again");
+pub const CLEAN_REPLAY_QUEUE: (&str, &str) = (
+    "TIDEMILL_CLEAN_REPLAY_QUEUE_URL",
+    "the queue of replays: known, so that what is queued again does not wait behind them",
+);
+pub const LOAD_QUEUE: (&str, &str) = ("TIDEMILL_LOAD_QUEUE_URL", "the queue that starts `load`: what is queued again");
+
+/// The dead-letter queues, in the order of [`crate::DeadQueue::ALL`].
+pub const DEAD_QUEUES: [(&str, &str); 6] = [
+    ("TIDEMILL_EXTRACT_DEAD_QUEUE_URL", "what `extract` failed at"),
+    ("TIDEMILL_CLEAN_DEAD_QUEUE_URL", "what `clean` failed at"),
+    ("TIDEMILL_CLEAN_REPLAY_DEAD_QUEUE_URL", "what `clean` failed at in a replay"),
+    ("TIDEMILL_LOAD_DEAD_QUEUE_URL", "what `load` failed at"),
+    ("TIDEMILL_RULES_DEAD_QUEUE_URL", "what the rules could not deliver"),
+    ("TIDEMILL_SCHEDULES_DEAD_QUEUE_URL", "what the schedules could not deliver"),
+];
+
+/// The variables that only this function needs.
+pub const VARIABLES: [(&str, &str); 11] = {
+    let [extract, clean, replay, load, rules, schedules] = DEAD_QUEUES;
+    [
+        TOPIC,
+        EXTRACT_QUEUE,
+        CLEAN_QUEUE,
+        CLEAN_REPLAY_QUEUE,
+        LOAD_QUEUE,
+        extract,
+        clean,
+        replay,
+        load,
+        rules,
+        schedules,
+    ]
+};
+
+/// How long a part is left alone before it is queued again. Only for stacks whose queues are set otherwise than the template's.
+pub const REQUEUE_AFTER: (&str, &str) = (
+    "TIDEMILL_REQUEUE_AFTER_MINUTES",
+    "how long an object may reach no end state before it is queued again; 150 unless set: the visibility time-out of the queues times their receives",
+);
+
+/// The bounds of [`REQUEUE_AFTER`] and what counts where it is not set.
+pub const REQUEUE_AFTER_MINUTES: (u64, u64, u64) = (1, 150, 7 * 24 * 60);

@@ -1,0 +1,36 @@
+//! The README's tables are the code's.
+
+use ledger::incident::Kind;
+use watch::settings::{REQUEUE_AFTER, VARIABLES};
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn each_setting_stands_in_the_readme() {
+    for (name, about) in VARIABLES.into_iter().chain([REQUEUE_AFTER]) {
+        let row = format!("| `{name}` | {about} |");
+        assert!(README.contains(&row), "the README lacks this row:\n{row}");
+    }
+    assert_eq!(
+        README.matches("| `TIDEMILL_").count(),
+        VARIABLES.len() + 1,
+        "the README has a setting too many"
+    );
+}
+
+#[test]
+fn each_kind_of_incident_stands_in_the_readme() {
+    for kind in [
+        Kind::DeadLetter,
+        Kind::FailedRun,
+        Kind::MissedRun,
+        Kind::LateRun,
+        Kind::SkippedRuns,
+        Kind::StuckObject,
+        Kind::RejectsOverLimit,
+        Kind::NotShown,
+        Kind::UnreadableMessage,
+    ] {
+        assert!(README.contains(&format!("| `{}` |", kind.as_str())), "{kind:?}");
+    }
+}

@@ -1,0 +1,80 @@
+//! The whole system on this machine: `cargo cloud` deploys the real template to an emulator of AWS, runs the earthquakes through it, says where to look,
+//! and stays until its input ends.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "it is there to say it, and it fails by panicking"
+)]
+
+#[path = "../emulator/stack.rs"]
+#[expect(dead_code, reason = "the ring `emulator` needs more of it")]
+mod stack;
+
+use cli::local::Upstream;
+use stack::Stack;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const STACK: &str = "tidemill-here";
+
+/// The command as it was built with this.
+const TIDEMILL: &str = env!("CARGO_BIN_EXE_tidemill-under-test");
+
+fn main() {
+    let pipelines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines").canonicalize().unwrap();
+    println!("Deploying infra/template.yaml as the stack `{STACK}` to an emulator of AWS; it takes about half a minute …\n");
+    let stack = Stack::deploy(STACK);
+    let upstream = stack.wait(Upstream::start("earthquakes", &pipelines)).unwrap();
+    let home = stack.folder().join("home");
+    let earthquakes = pipelines.join("earthquakes.yaml");
+    tidemill(&stack, &home, &["apply", &earthquakes.to_string_lossy()]);
+    tidemill(&stack, &home, &["run", "earthquakes", "--base-url", &upstream.base_url()]);
+    // The stack's clock may start a run at any time: what must be there is there, whoever brought it.
+    let documents = stack.count("earthquakes");
+    assert_eq!(documents, 1_707, "documents in the collection `earthquakes`");
+    println!("{}", where_to_look(&stack, documents));
+    if std::io::stdin().is_terminal() {
+        println!("It stays until you press Ctrl-D, and leaves nothing behind.");
+    }
+    // An input that can't be read has ended, too.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+/// Types a command of `tidemill`, and shows what it says.
+fn tidemill(stack: &Stack, home: &PathBuf, arguments: &[&str]) {
+    println!("$ tidemill {} --stack {STACK}", arguments.join(" "));
+    let status = Command::new(TIDEMILL)
+        .args(arguments)
+        .args(["--stack", STACK])
+        .envs(stack.environment())
+        .env("TIDEMILL_HOME", home)
+        .env("TIDEMILL_MONGODB_URI", stack.database.uri())
+        .status()
+        .unwrap();
+    assert!(status.success(), "tidemill ended with {status}");
+    println!();
+}
+
+fn where_to_look(stack: &Stack, documents: u64) -> String {
+    let mut text = format!("{documents} earthquakes are in MongoDB: {}\n\nIn another terminal:\n\n", stack.database.uri());
+    for (name, value) in stack.environment() {
+        text += &format!("  export {name}={value}\n");
+    }
+    text += &format!("  export TIDEMILL_MONGODB_URI={}\n", stack.database.uri());
+    text += &format!("  alias tidemill={TIDEMILL}\n\n");
+    for (typed, what) in [
+        ("tidemill runs", "what ran, and what became of it"),
+        ("tidemill documents earthquakes --limit 3", "what was loaded"),
+        ("tidemill incidents", "what went wrong"),
+        ("tidemill doctor", "whether all is as it should be"),
+    ] {
+        text += &format!("  {:<58} {what}\n", format!("{typed} --stack {STACK}"));
+    }
+    text += &format!("  {:<58} what came over the wire\n", format!("aws s3 ls --recursive s3://{}/raw/", stack.lake()));
+    text += &format!("\nWhat the functions say is in {}/*.log\n", stack.folder().display());
+    text
+}
