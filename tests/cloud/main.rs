@@ -16,7 +16,7 @@ mod stack;
 use cli::local::Upstream;
 use stack::Stack;
 use std::io::{IsTerminal, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const STACK: &str = "tidemill-here";
@@ -24,15 +24,17 @@ const STACK: &str = "tidemill-here";
 /// The command as it was built with this.
 const TIDEMILL: &str = env!("CARGO_BIN_EXE_tidemill-under-test");
 
+/// The address of the real source in the repository's pipeline.
+const SOURCE: &str = "https://earthquake.usgs.gov/fdsnws/event/1/";
+
 fn main() {
-    let pipelines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines").canonicalize().unwrap();
     println!("Deploying infra/template.yaml as the stack `{STACK}` to an emulator of AWS; it takes about half a minute …\n");
     let stack = Stack::deploy(STACK);
-    let upstream = stack.wait(Upstream::start("earthquakes", &pipelines)).unwrap();
+    let upstream = serve_recording(&stack);
     let home = stack.folder().join("home");
-    let earthquakes = pipelines.join("earthquakes.yaml");
-    tidemill(&stack, &home, &["apply", &earthquakes.to_string_lossy()]);
-    tidemill(&stack, &home, &["run", "earthquakes", "--base-url", &upstream.base_url()]);
+    let file = stack.folder().join("pipelines").join("earthquakes.yaml");
+    tidemill(&stack, &home, &["apply", &file.to_string_lossy()]);
+    tidemill(&stack, &home, &["run", "earthquakes"]);
     // The stack's clock may start a run at any time: what must be there is there, whoever brought it.
     let documents = stack.count("earthquakes");
     assert_eq!(documents, 1_707, "documents in the collection `earthquakes`");
@@ -42,10 +44,23 @@ fn main() {
     }
     // An input that can't be read has ended, too.
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    drop(upstream);
+}
+
+/// Serves the recorded earthquakes, and puts a copy of the pipeline that reads them there: the schedule keeps running, and should need no network.
+fn serve_recording(stack: &Stack) -> Upstream {
+    let pipelines = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines");
+    let upstream = stack.wait(Upstream::start("earthquakes", &pipelines)).unwrap();
+    let text = std::fs::read_to_string(pipelines.join("earthquakes.yaml")).unwrap();
+    assert!(text.contains(SOURCE), "pipelines/earthquakes.yaml reads {SOURCE}");
+    let folder = stack.folder().join("pipelines");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("earthquakes.yaml"), text.replace(SOURCE, &upstream.base_url())).unwrap();
+    upstream
 }
 
 /// Types a command of `tidemill`, and shows what it says.
-fn tidemill(stack: &Stack, home: &PathBuf, arguments: &[&str]) {
+fn tidemill(stack: &Stack, home: &Path, arguments: &[&str]) {
     println!("$ tidemill {} --stack {STACK}", arguments.join(" "));
     let status = Command::new(TIDEMILL)
         .args(arguments)
@@ -60,7 +75,10 @@ fn tidemill(stack: &Stack, home: &PathBuf, arguments: &[&str]) {
 }
 
 fn where_to_look(stack: &Stack, documents: u64) -> String {
-    let mut text = format!("{documents} earthquakes are in MongoDB: {}\n\nIn another terminal:\n\n", stack.database.uri());
+    let mut text = format!(
+        "{documents} earthquakes are in MongoDB: {}\n\nIn another terminal:\n\n",
+        stack.database.uri()
+    );
     for (name, value) in stack.environment() {
         text += &format!("  export {name}={value}\n");
     }
@@ -72,9 +90,9 @@ fn where_to_look(stack: &Stack, documents: u64) -> String {
         ("tidemill incidents", "what went wrong"),
         ("tidemill doctor", "whether all is as it should be"),
     ] {
-        text += &format!("  {:<58} {what}\n", format!("{typed} --stack {STACK}"));
+        text += &format!("  {:<62}  {what}\n", format!("{typed} --stack {STACK}"));
     }
-    text += &format!("  {:<58} what came over the wire\n", format!("aws s3 ls --recursive s3://{}/raw/", stack.lake()));
-    text += &format!("\nWhat the functions say is in {}/*.log\n", stack.folder().display());
+    text += &format!("\nWhat came over the wire is under raw/ in the bucket {}\n", stack.lake());
+    text += &format!("What the functions say is in {}/*.log\n", stack.folder().display());
     text
 }

@@ -123,7 +123,12 @@ impl Stack {
             .output()
             .unwrap();
         let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        assert!(output.status.success(), "tidemill {}: {out}{err}\n{}", arguments.join(" "), self.told());
+        assert!(
+            output.status.success(),
+            "tidemill {}: {out}{err}\n{}",
+            arguments.join(" "),
+            self.told()
+        );
         out
     }
 

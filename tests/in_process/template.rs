@@ -2,6 +2,7 @@
 
 mod drift;
 mod kept;
+mod people;
 mod permissions;
 mod policy;
 mod printed;

@@ -82,9 +82,10 @@ pub enum StoreError {
     Denied {
         action: &'static str,
         key: String,
-        bucket: String,
+        // Boxed, so that an error is no larger for it.
+        bucket: Box<str>,
         /// What is wrong, and what to do about it.
-        problem: String,
+        problem: Box<str>,
     },
 }
 

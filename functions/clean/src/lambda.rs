@@ -4,12 +4,24 @@ use clean::{Input, Services};
 use host::SystemClock;
 use host::adapters::Adapters;
 use host::event::CleanMessage;
-use host::lambda::{Answer, Failure, RecordContext};
+use host::lambda::{Answer, Failure, Function, RecordContext};
 use host::telemetry::Metric;
 use ledger::{Run, Unwatched};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The function, and the stage of its metrics.
+pub const NAME: &str = "clean";
+
+/// This function of the stack.
+pub fn function(stack: String, lake_bucket: Option<String>) -> Function {
+    Function {
+        name: NAME,
+        stack,
+        lake_bucket,
+    }
+}
 
 /// The process's environment, as far as it is text.
 pub fn environment() -> BTreeMap<String, String> {

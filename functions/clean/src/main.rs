@@ -4,14 +4,11 @@ mod lambda;
 
 use anyhow::{Context as _, anyhow};
 use host::adapters::{Adapters, Place};
-use host::lambda::Function;
 use host::settings::LogLevel;
 use host::telemetry;
-use lambda::Desk;
+use lambda::{Desk, NAME};
 use std::process::ExitCode;
 use std::sync::Arc;
-
-const NAME: &str = "clean";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -43,15 +40,10 @@ async fn start() -> anyhow::Result<()> {
             ("home".to_owned(), None, adapters)
         }
     };
-    let function = Function {
-        name: NAME,
-        stack,
-        lake_bucket,
-    };
     let desk = Arc::new(Desk::new(adapters));
     let handler = move |message, context| {
         let desk = desk.clone();
         async move { desk.handle(message, context).await }
     };
-    Ok(host::lambda::serve(function, handler).await?)
+    Ok(host::lambda::serve(lambda::function(stack, lake_bucket), handler).await?)
 }

@@ -4,14 +4,11 @@ mod lambda;
 
 use anyhow::{Context as _, anyhow};
 use host::adapters::{Adapters, Place};
-use host::lambda::Function;
 use host::settings::LogLevel;
 use host::telemetry;
-use lambda::{Extractor, Own, Queue, Values};
+use lambda::{Extractor, NAME, Own, Queue, Values};
 use std::process::ExitCode;
 use std::sync::Arc;
-
-const NAME: &str = "extract";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -50,15 +47,10 @@ async fn start() -> anyhow::Result<()> {
             )
         }
     };
-    let function = Function {
-        name: NAME,
-        stack,
-        lake_bucket,
-    };
     let extractor = Arc::new(extractor);
     let handler = move |message, context| {
         let extractor = extractor.clone();
         async move { extractor.handle(message, context).await }
     };
-    Ok(host::lambda::serve(function, handler).await?)
+    Ok(host::lambda::serve(lambda::function(stack, lake_bucket), handler).await?)
 }

@@ -1,9 +1,9 @@
-//! Which `${env:…}` and `${secret:…}` the source of a resource asks for: so that they can be had before its run begins. Pure.
+//! Which `${env:…}` and `${secret:…}` a pipeline's source asks for: so that they can be had before a run begins. Pure.
 
-use pipeline::{Auth, Checked, Name, Source, Template, Variable};
+use pipeline::{Auth, Checked, Source, Template, Variable};
 
-/// The variables of the source and of the resource, each once.
-pub fn variables(definition: &Checked, resource: &Name) -> Vec<Variable> {
+/// The variables of the source, each once. They may stand nowhere else.
+pub fn variables(definition: &Checked) -> Vec<Variable> {
     let mut found = Vec::new();
     let auth = match &definition.pipeline.source {
         Source::RestApi(api) => {
@@ -22,14 +22,6 @@ pub fn variables(definition: &Checked, resource: &Name) -> Vec<Variable> {
         Some(Auth::Basic { username, password }) => add(&mut found, [username, password]),
         Some(Auth::ApiKey { value, .. }) => add(&mut found, [value]),
         None => {}
-    }
-    let resource = definition.pipeline.resources.iter().find(|known| known.name == *resource);
-    if let Some(endpoint) = resource.and_then(|resource| resource.endpoint.as_ref()) {
-        add(&mut found, [&endpoint.path]);
-        add(&mut found, endpoint.headers.values().chain(endpoint.params.values()));
-    }
-    if let Some(file) = resource.and_then(|resource| resource.file.as_ref()) {
-        add(&mut found, [&file.path]);
     }
     found
 }
@@ -53,7 +45,7 @@ mod tests {
             "pipeline: p\nsource: {source}\nresources:\n  - name: r\n    {resource}\n    record: {{primary_key: [id], fields: {{id: {{type: string}}}}}}\n    load: {{collection: c}}\n"
         );
         let checked = pipeline::check("p.yaml", &text).unwrap();
-        let variables = variables(&checked, &Name::new("r").unwrap());
+        let variables = variables(&checked);
         let shown = variables.iter().map(|variable| match variable {
             Variable::Env(name) => name.clone(),
             Variable::Secret { name, field } => format!("{name}#{}", field.as_deref().unwrap_or_default()),
@@ -62,17 +54,17 @@ mod tests {
         shown.collect::<Vec<_>>().join(" ")
     }
 
-    /// One in every place where a template may stand: a place that is left out here would fail a run that uses it.
+    /// One in every place where one may stand: a place that is left out would fail a run that uses it.
     #[test]
     fn all_places_are_looked_at() {
-        let rest = "{rest_api: {base_url: \"https://${env:A}/\", headers: {x: \"${secret:b#c}\"}, params: {y: \"${env:D}\"}, auth: {basic: {username: \"${env:E}\", password: \"${secret:f#g}\"}}}}";
-        let endpoint = "endpoint: {path: \"${env:H}/{run.date}\", headers: {z: \"${env:I}\"}, params: {w: \"${env:A}${env:J}\"}, paginator: {single_page: {}}}";
-        assert_eq!(found(rest, endpoint), "A b#c D E f#g H I J");
+        let endpoint = "endpoint: {path: \"p/{run.date}\", paginator: {single_page: {}}}";
+        let rest = "{rest_api: {base_url: \"https://${env:A}/\", headers: {x: \"${secret:b#c}${env:A}\"}, params: {y: \"${env:D}\"}, auth: {basic: {username: \"${env:E}\", password: \"${secret:f#g}\"}}}}";
+        assert_eq!(found(rest, endpoint), "A b#c D E f#g");
         let token = "{rest_api: {base_url: \"https://h/\", auth: {bearer: {token: \"${secret:t#x}\"}}}}";
-        assert_eq!(found(token, "endpoint: {path: p, paginator: {single_page: {}}}"), "t#x");
+        assert_eq!(found(token, endpoint), "t#x");
         let key = "{rest_api: {base_url: \"https://h/\", auth: {api_key: {name: k, value: \"${secret:whole}\"}}}}";
-        assert_eq!(found(key, "endpoint: {path: p, paginator: {single_page: {}}}"), "whole#");
-        let files = "{files: {root: \"${env:A}\", headers: {x: \"${env:B}\"}, auth: {bearer: {token: \"${env:C}\"}}}}";
-        assert_eq!(found(files, "file: {path: \"${env:D}.csv\"}"), "A B C D");
+        assert_eq!(found(key, endpoint), "whole#");
+        let files = "{files: {root: \"https://${env:A}/\", headers: {x: \"${env:B}\"}, auth: {bearer: {token: \"${env:C}\"}}}}";
+        assert_eq!(found(files, "file: {path: d.csv}"), "A B C");
     }
 }

@@ -10,7 +10,10 @@ pub enum OpenError {
     #[error("the documents of a folder were asked for, but this binary was built without the feature `embedded`")]
     NotBuilt,
     #[error("could not open the documents in {home}")]
-    Open { home: PathBuf, source: documents::DocumentsError },
+    Open {
+        home: PathBuf,
+        source: Box<documents::DocumentsError>,
+    },
 }
 
 /// `documents.db` in the folder, which is made where there is none.
@@ -20,7 +23,7 @@ pub fn documents(home: &Path) -> Result<Arc<dyn Documents>, OpenError> {
         Ok(documents) => Ok(Arc::new(documents)),
         Err(source) => Err(OpenError::Open {
             home: home.to_owned(),
-            source,
+            source: Box::new(source),
         }),
     }
 }

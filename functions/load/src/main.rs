@@ -4,15 +4,12 @@ mod lambda;
 
 use anyhow::{Context as _, anyhow};
 use host::adapters::{Adapters, Place};
-use host::lambda::Function;
 use host::secrets::Secrets;
 use host::settings::LogLevel;
 use host::telemetry;
-use lambda::{Desk, Own};
+use lambda::{Desk, NAME, Own};
 use std::process::ExitCode;
 use std::sync::Arc;
-
-const NAME: &str = "load";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -47,15 +44,10 @@ async fn start() -> anyhow::Result<()> {
             ("home".to_owned(), None, Desk::new(adapters, documents))
         }
     };
-    let function = Function {
-        name: NAME,
-        stack,
-        lake_bucket,
-    };
     let desk = Arc::new(desk);
     let handler = move |message, context| {
         let desk = desk.clone();
         async move { desk.handle(message, context).await }
     };
-    Ok(host::lambda::serve(function, handler).await?)
+    Ok(host::lambda::serve(lambda::function(stack, lake_bucket), handler).await?)
 }

@@ -3,13 +3,15 @@
 use crate::completion::{self, Completion, Verdict};
 use crate::freshness::{self, Timing};
 use crate::letters::Dead;
-use crate::marks::{self, CompletedRun, Mark, Turn};
+use crate::marks::{self, CompletedRun, INCOMPLETE_MAX, Mark, Turn};
 use crate::ports::Work;
 use crate::reconcile::in_turn;
 use crate::{Error, Watcher, words};
+use lake::RunId;
 use ledger::incident::Kind;
 use ledger::{Applied, ResourceId, RunFilter, RunRecord, RunState, Sighting, Totals, run_id_after};
 use pipeline::{Checked, Name, Resource};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a resource while its pipeline is looked at.
@@ -91,13 +93,8 @@ impl Watcher<'_> {
         checked: &Checked,
         timing: Option<&Timing>,
     ) -> Result<Mark, Error> {
-        let filter = RunFilter {
-            pipeline: Some(id.pipeline.clone()),
-            resource: Some(id.resource.clone()),
-            limit: Some(self.services.limits.runs_max),
-        };
-        let runs = self.ledger().runs(&filter).await?;
         let mark: Mark = marks::read(self.ledger(), &marks::mark_key(id)).await?;
+        let runs = self.runs(id, &mark).await?;
         self.judge_failed(id, &runs).await?;
         self.judge_skipped(id, &runs).await?;
         // One that waits for others has no schedule of its own.
@@ -105,6 +102,23 @@ impl Watcher<'_> {
         let news = self.look_at_runs(&runs, &mark, resource, checked).await?;
         self.judge_late(id, &news.incomplete, timing).await?;
         self.remember(id, &runs, mark, news).await
+    }
+
+    /// The newest runs of a resource, and older ones that were not complete when they were looked at last; the newest first.
+    async fn runs(&self, id: &ResourceId, mark: &Mark) -> Result<Vec<RunRecord>, Error> {
+        let filter = RunFilter {
+            pipeline: Some(id.pipeline.clone()),
+            resource: Some(id.resource.clone()),
+            limit: Some(self.services.limits.runs_max),
+        };
+        let mut runs = self.ledger().runs(&filter).await?;
+        for run in mark.incomplete.iter().filter_map(|run| RunId::parse(run).ok()) {
+            if runs.iter().all(|known| known.id != run) {
+                runs.extend(self.ledger().run(run, id).await?);
+            }
+        }
+        runs.sort_by_key(|run| Reverse(run.id));
+        Ok(runs)
     }
 
     async fn judge_failed(&mut self, id: &ResourceId, runs: &[RunRecord]) -> Result<(), Error> {
@@ -256,6 +270,8 @@ impl Watcher<'_> {
             // Older ones are not looked at again.
             mark.told.retain(|run| looked_at.contains(run));
             // Ids are in the order of time, and so are their texts.
+            let incomplete = news.incomplete.iter().rev().map(|(run, _)| run.id.to_string());
+            mark.incomplete = incomplete.take(INCOMPLETE_MAX).collect();
             let is_newer = |newest: &CompletedRun| mark.completed.as_ref().is_none_or(|there| there.run < newest.run);
             if let Some(newest) = news.completed.as_ref().filter(|newest| is_newer(newest)) {
                 mark.completed = Some(newest.clone());

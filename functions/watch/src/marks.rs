@@ -24,10 +24,16 @@ pub struct Mark {
     /// The runs of which others were told that they completed or failed, of those that are looked at.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub told: BTreeSet<String>,
+    /// The runs that were not complete yet, so that none is lost from sight behind many that were skipped meanwhile.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub incomplete: BTreeSet<String>,
     /// Of a resource that waits for others: the run of each of them after which it was started last.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub started_after: BTreeMap<Name, String>,
 }
+
+/// So many incomplete runs of a resource are remembered: the newest.
+pub const INCOMPLETE_MAX: usize = 20;
 
 /// A run that is complete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

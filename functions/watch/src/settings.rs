@@ -43,7 +43,7 @@ pub const VARIABLES: [(&str, &str); 11] = {
     ]
 };
 
-/// How long a part is left alone before it is queued again. Only for stacks whose queues are set otherwise than the template's.
+/// How long a part is left alone before it is queued again: it follows from the time-outs that the queues are set by.
 pub const REQUEUE_AFTER: (&str, &str) = (
     "TIDEMILL_REQUEUE_AFTER_MINUTES",
     "how long an object may reach no end state before it is queued again; 150 unless set: the visibility time-out of the queues times their receives",

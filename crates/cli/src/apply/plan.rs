@@ -130,7 +130,10 @@ pub fn plan(wanted: &Wanted, there: &There) -> Plan {
     }
     let names: BTreeSet<&str> = wanted.pipelines.iter().map(|one| one.pipeline.as_str()).collect();
     if wanted.whole {
-        let gone = there.applied.iter().filter(|one| !one.removed && !names.contains(one.pipeline.as_str()));
+        let gone = there
+            .applied
+            .iter()
+            .filter(|one| !one.removed && !names.contains(one.pipeline.as_str()));
         plan.removed = gone.map(|one| one.pipeline.clone()).collect();
     }
     schedules(wanted, there, &applied, &mut plan);

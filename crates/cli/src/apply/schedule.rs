@@ -187,7 +187,9 @@ mod tests {
 
     fn of(settings: &str, after: &str) -> Vec<Schedule> {
         let resource = |name: &str, more: &str| {
-            format!("  - name: {name}\n{more}    file: {{path: a.csv}}\n    record: {{primary_key: [id], fields: {{id: {{type: string}}}}}}\n    load: {{collection: {name}}}\n")
+            format!(
+                "  - name: {name}\n{more}    file: {{path: a.csv}}\n    record: {{primary_key: [id], fields: {{id: {{type: string}}}}}}\n    load: {{collection: {name}}}\n"
+            )
         };
         let text = format!(
             "pipeline: shop\n{settings}source: {{files: {{}}}}\nresources:\n{}{}",
@@ -222,7 +224,10 @@ mod tests {
         assert_eq!(cut.len(), NAME_CHARS_MAX);
         assert_ne!(cut, name(&long, &format!("{other}x")));
         assert_eq!(name(&"p".repeat(32), &"r".repeat(31)).len(), NAME_CHARS_MAX);
-        assert!(cut.contains("..") && cut.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)), "{cut}");
+        assert!(
+            cut.contains("..") && cut.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
+            "{cut}"
+        );
     }
 
     #[test]

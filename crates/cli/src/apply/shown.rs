@@ -129,7 +129,10 @@ impl fmt::Display for Plan {
             writeln!(f)?;
         }
         for name in &self.foreign {
-            writeln!(f, "note: the schedule `{name}` in the stack's group is not Tidemill's: it is left as it is")?;
+            writeln!(
+                f,
+                "note: the schedule `{name}` in the stack's group is not Tidemill's: it is left as it is"
+            )?;
         }
         for left in &self.left {
             writeln!(f, "note: {left}")?;

@@ -72,7 +72,9 @@ impl Apply<'_> {
 
     async fn wanted(&self, found: &Found) -> Result<PipelineWanted, ApplyError> {
         let ports = &self.stack.ports;
-        let Resolved { checked, newest, stored, .. } = publish::resolve(ports, &found.checked, &found.text).await?;
+        let Resolved {
+            checked, newest, stored, ..
+        } = publish::resolve(ports, &found.checked, &found.text).await?;
         let pipeline = &checked.pipeline;
         let mut collections = Vec::new();
         if self.collections {
@@ -193,7 +195,13 @@ impl Apply<'_> {
         }
     }
 
-    async fn bring(&self, checked: &Checked, resource: &Resource, tightness: Tightness, notices: &mut Vec<String>) -> Result<(), ApplyError> {
+    async fn bring(
+        &self,
+        checked: &Checked,
+        resource: &Resource,
+        tightness: Tightness,
+        notices: &mut Vec<String>,
+    ) -> Result<(), ApplyError> {
         let documents = &self.stack.ports.documents;
         let (_, contract) = contract(checked, resource);
         let failed = |source| failed(&contract, source);

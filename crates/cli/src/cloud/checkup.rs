@@ -2,9 +2,7 @@
 
 use super::{CloudError, Stack, names::Queue};
 use crate::{failure::chain, local::clock::SystemClock, output::numbers::counted};
-use aws_sdk_sts::config::{
-    ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef,
-};
+use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef};
 use aws_smithy_types::{DateTime, date_time::Format};
 use ledger::{Clock as _, incident};
 use serde::Serialize;
@@ -35,7 +33,10 @@ pub struct Part {
 pub async fn look(stack: &Stack, command: &(dyn Fn(&str) -> String + Sync)) -> Vec<Part> {
     let names = &stack.names;
     let mut parts = vec![
-        Part::well("identity", &format!("{} (account {}, {})", stack.identity, names.account, names.region)),
+        Part::well(
+            "identity",
+            &format!("{} (account {}, {})", stack.identity, names.account, names.region),
+        ),
         clock(stack).await,
         lake(stack).await,
     ];
@@ -92,7 +93,11 @@ async fn clock(stack: &Stack) -> Part {
             off => Part::wrong(
                 "clock",
                 &format!("{} s off", off / 1_000),
-                format!("this machine's clock is {} s {} AWS's", off.abs() / 1_000, if off > 0 { "ahead of" } else { "behind" }),
+                format!(
+                    "this machine's clock is {} s {} AWS's",
+                    off.abs() / 1_000,
+                    if off > 0 { "ahead of" } else { "behind" }
+                ),
                 Some("let it be set by the network's time".to_owned()),
             ),
         },
@@ -170,7 +175,10 @@ async fn schedules(stack: &Stack, command: &(dyn Fn(&str) -> String + Sync)) -> 
 
 async fn documents(stack: &Stack) -> Part {
     match stack.ports.documents.collections().await {
-        Ok(collections) => Part::well("MongoDB", &format!("can be read; {}", counted(collections.len() as u64, "collection"))),
+        Ok(collections) => Part::well(
+            "MongoDB",
+            &format!("can be read; {}", counted(collections.len() as u64, "collection")),
+        ),
         Err(error) => {
             let next = "from a network that does not reach the database this is to be expected; `tidemill doctor` with `TIDEMILL_MONGODB_URI` says more";
             Part::wrong("MongoDB", "not reached", chain(&error), Some(next.to_owned()))

@@ -76,7 +76,9 @@ impl CloudError {
         match self {
             CloudError::StackName { .. } => Some("name the stack as `sam deploy` does: --stack NAME, or `TIDEMILL_STACK`".to_owned()),
             CloudError::NoRegion => Some("set `AWS_REGION`, or `region` in the AWS profile".to_owned()),
-            CloudError::NoIdentity => Some("sign in: `aws sso login`, or set the AWS credentials; then `aws sts get-caller-identity`".to_owned()),
+            CloudError::NoIdentity => {
+                Some("sign in: `aws sso login`, or set the AWS credentials; then `aws sts get-caller-identity`".to_owned())
+            }
             CloudError::Aws { .. } if self.is_missing() => {
                 Some("see that the stack is deployed in this account and region (`sam deploy`), and that its name is right".to_owned())
             }
@@ -89,7 +91,9 @@ impl CloudError {
             CloudError::Aws { code: None, .. } => {
                 Some("see that AWS can be reached from here, and that credentials are set: `aws sts get-caller-identity`".to_owned())
             }
-            CloudError::Busy { .. } => Some("wait until that has ended (at most a minute, if it was killed), then type this again".to_owned()),
+            CloudError::Busy { .. } => {
+                Some("wait until that has ended (at most a minute, if it was killed), then type this again".to_owned())
+            }
             CloudError::Overtaken => Some("type this again: it goes on where this stopped".to_owned()),
             CloudError::Mongodb(_) => Some("put the secret right, or set `TIDEMILL_MONGODB_URI`".to_owned()),
             CloudError::Aws { .. } | CloudError::Ledger(_) => None,

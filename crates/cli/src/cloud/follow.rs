@@ -150,7 +150,10 @@ fn told(asked: &Asked, record: Option<&RunRecord>, reached: &Reached) -> String 
         Reached::Working(objects) => {
             let captures = record.map_or(0, |record| record.captures);
             let objects = counted(*objects, "object");
-            format!("{id}: extracted {}, {objects} to be cleaned or loaded yet", counted(captures, "capture"))
+            format!(
+                "{id}: extracted {}, {objects} to be cleaned or loaded yet",
+                counted(captures, "capture")
+            )
         }
         Reached::Done => format!("{id}: done"),
     }
@@ -170,9 +173,10 @@ async fn report(ports: &Ports, asked: &Asked, pipeline: &Pipeline, record: &RunR
         RunState::Extracting | RunState::Extracted => {}
     }
     if record.id != asked.run {
-        report
-            .notices
-            .push(format!("the run {} had been cut short: this was its end, and no other was begun", record.id));
+        report.notices.push(format!(
+            "the run {} had been cut short: this was its end, and no other was begun",
+            record.id
+        ));
     }
     Ok(report)
 }

@@ -39,7 +39,10 @@ impl ApplyLease {
                 lease,
             }),
             LeaseOutcome::Held { holder, .. } => {
-                let (name, since) = holder.name.rsplit_once(SINCE).unwrap_or((&holder.name, "a moment that is not known"));
+                let (name, since) = holder
+                    .name
+                    .rsplit_once(SINCE)
+                    .unwrap_or((&holder.name, "a moment that is not known"));
                 Err(CloudError::Busy {
                     holder: name.to_owned(),
                     since: since.to_owned(),
@@ -119,7 +122,13 @@ mod tests {
             ..holder.clone()
         };
         assert!(!is_dead_here(&since(&this)));
-        let boot = this.process_start.as_ref().and_then(|start| start.split_once('/')).unwrap().0.to_owned();
+        let boot = this
+            .process_start
+            .as_ref()
+            .and_then(|start| start.split_once('/'))
+            .unwrap()
+            .0
+            .to_owned();
         let killed = Holder {
             process_start: Some(format!("{boot}/1")),
             ..this.clone()

@@ -2,8 +2,8 @@
 
 use crate::apply::Wiring;
 
-/// A stack's name: it begins buckets and queues.
-const STACK_CHARS_MAX: usize = 32;
+/// The longest name of a stack: with it, a bucket of the longest region has the 63 characters that S3 allows.
+const STACK_CHARS_MAX: usize = 25;
 
 /// The names of a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn check_stack(stack: &str) -> Result<(), &'static str> {
     }
     match stack.len() <= STACK_CHARS_MAX {
         true => Ok(()),
-        false => Err("expected at most 32 characters"),
+        false => Err("expected at most 25 characters"),
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
         for well in ["dev", "tidemill-prod-2"] {
             assert_eq!(check_stack(well), Ok(()));
         }
-        for wrong in ["", "Dev", "2dev", "dev-", "my_stack", &"x".repeat(33)] {
+        for wrong in ["", "Dev", "2dev", "dev-", "my_stack", &"x".repeat(26)] {
             assert!(check_stack(wrong).is_err(), "{wrong}");
         }
     }

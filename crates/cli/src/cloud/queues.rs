@@ -64,7 +64,13 @@ impl Queues {
                 let entry = SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(body);
                 entries.push(entry.build().map_err(|error| failed("send to", queue, &error))?);
             }
-            let sent = self.client.send_message_batch().queue_url(&url).set_entries(Some(entries)).send().await;
+            let sent = self
+                .client
+                .send_message_batch()
+                .queue_url(&url)
+                .set_entries(Some(entries))
+                .send()
+                .await;
             let sent = sent.map_err(|error| CloudError::aws("send to the queue", queue, &error))?;
             // A failure inside a success is a failure.
             if let Some(refused) = sent.failed.first() {
@@ -129,7 +135,13 @@ impl Queues {
 
     pub async fn delete(&self, queue: &str, message: &Received) -> Result<(), CloudError> {
         let url = self.url(queue).await?;
-        let sent = self.client.delete_message().queue_url(url).receipt_handle(&message.handle).send().await;
+        let sent = self
+            .client
+            .delete_message()
+            .queue_url(url)
+            .receipt_handle(&message.handle)
+            .send()
+            .await;
         sent.map(drop)
             .map_err(|error| CloudError::aws("delete a message of", queue, &error))
     }

@@ -106,9 +106,7 @@ fn back_to(dead: Dead, incident: &Incident, letter: &Received, names: &Names) ->
     match (said, &incident.resource) {
         (Said::Work { queue, resources }, Some(resource)) => resources.contains(&resource.to_string()).then(|| names.queue(queue)),
         // About no resource: an event that asks for nothing.
-        (Said::Work { queue, resources }, None) => {
-            (incident.kind == Kind::DeadLetter && resources.is_empty()).then(|| names.queue(queue))
-        }
+        (Said::Work { queue, resources }, None) => (incident.kind == Kind::DeadLetter && resources.is_empty()).then(|| names.queue(queue)),
         (Said::Nothing, None) if incident.kind == Kind::UnreadableMessage => dead.source().map(|queue| names.queue(queue)),
         (Said::Nothing, _) => None,
     }

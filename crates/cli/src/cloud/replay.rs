@@ -41,11 +41,7 @@ pub enum ReplayError {
     #[error("the ledger failed")]
     Ledger(#[from] LedgerError),
     #[error("raw/ of {resource} has expired: the ledger knows {runs} that brought objects{since}, and none of these is there any more")]
-    Expired {
-        resource: ResourceId,
-        runs: String,
-        since: String,
-    },
+    Expired { resource: ResourceId, runs: String, since: String },
     #[error(transparent)]
     Report(#[from] crate::local::RunnerError),
 }
@@ -125,7 +121,10 @@ impl Replay<'_> {
         };
         let runs = self.runs(id, Some(newest)).await?;
         let done = self.done(id, &runs).await?;
-        let is_loaded = runs.values().flatten().all(|part| *part == Part::End || done.contains(&(newest, *part)));
+        let is_loaded = runs
+            .values()
+            .flatten()
+            .all(|part| *part == Part::End || done.contains(&(newest, *part)));
         if !runs.is_empty() && is_loaded {
             notices.push(format!(
                 "the newest run, {newest}, is loaded under the newest definition already: there is nothing to replay. Where its documents were lost, run it: a run replaces them all"
@@ -162,7 +161,10 @@ impl Replay<'_> {
     /// Sends the objects in their order, a run's marker after its parts, no more at a time than may be outstanding.
     async fn feed(&self, id: &ResourceId, runs: &Runs) -> Result<(), ReplayError> {
         let queue = self.stack.names.queue(Queue::CleanReplay);
-        let all: Vec<String> = runs.iter().flat_map(|(run, parts)| parts.iter().map(|part| self.message(id, *run, *part))).collect();
+        let all: Vec<String> = runs
+            .iter()
+            .flat_map(|(run, parts)| parts.iter().map(|part| self.message(id, *run, *part)))
+            .collect();
         let (mut sent, mut said) = (0_u64, 0_u64);
         let mut rest = all.as_slice();
         while !rest.is_empty() {
@@ -177,7 +179,8 @@ impl Replay<'_> {
             (rest, sent) = (later, sent + now.len() as u64);
             if sent - said >= OUTSTANDING_MAX || rest.is_empty() {
                 said = sent;
-                self.progress.say(&format!("{id}: sent {} of {}", count(sent), counted(all.len() as u64, "object")));
+                self.progress
+                    .say(&format!("{id}: sent {} of {}", count(sent), counted(all.len() as u64, "object")));
             }
         }
         Ok(())
@@ -201,7 +204,11 @@ impl Replay<'_> {
 
     /// Waits until every part has its load fact and the queues are quiet; answers with what did not come to an end.
     async fn wait(&self, id: &ResourceId, runs: &Runs, dead_before: u64) -> Result<Option<Problem>, ReplayError> {
-        let parts = |runs: &Runs| runs.values().map(|parts| parts.iter().filter(|part| **part != Part::End).count()).sum::<usize>();
+        let parts = |runs: &Runs| {
+            runs.values()
+                .map(|parts| parts.iter().filter(|part| **part != Part::End).count())
+                .sum::<usize>()
+        };
         let all = parts(runs);
         let (mut quiet, mut last, mut moved, mut said) = (0, 0, Instant::now(), 0);
         loop {
@@ -231,7 +238,9 @@ impl Replay<'_> {
         let mut done = BTreeSet::new();
         for (run, parts) in runs {
             let facts = self.stack.ports.ledger.facts(*run, id, self.checked.hash.as_str()).await?;
-            let loaded = facts.iter().filter(|(key, _)| key.stage == Stage::Load && key.raw.part != Part::End);
+            let loaded = facts
+                .iter()
+                .filter(|(key, _)| key.stage == Stage::Load && key.raw.part != Part::End);
             done.extend(loaded.map(|(key, _)| (*run, key.raw.part)).filter(|(_, part)| parts.contains(part)));
         }
         Ok(done)

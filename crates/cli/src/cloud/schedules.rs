@@ -7,9 +7,7 @@ use aws_sdk_scheduler::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
     operation::get_schedule::GetScheduleOutput,
-    types::{
-        ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, ScheduleState, Target,
-    },
+    types::{ActionAfterCompletion, DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, ScheduleState, Target},
 };
 use std::{collections::BTreeMap, error::Error};
 use tokio::task::JoinSet;
@@ -132,7 +130,10 @@ impl Schedules {
     }
 
     fn target(&self, schedule: &Schedule) -> Result<Target, CloudError> {
-        let dead_letters = schedule.dead_letters.clone().map(|arn| DeadLetterConfig::builder().arn(arn).build());
+        let dead_letters = schedule
+            .dead_letters
+            .clone()
+            .map(|arn| DeadLetterConfig::builder().arn(arn).build());
         let retries = RetryPolicy::builder()
             .maximum_retry_attempts(schedule.attempts_max)
             .maximum_event_age_in_seconds(schedule.age_s_max);
@@ -181,7 +182,9 @@ fn read(name: &str, found: GetScheduleOutput) -> Schedule {
         role: target.map(|target| target.role_arn.clone()).unwrap_or_default(),
         input: target.and_then(|target| target.input.clone()).unwrap_or_default(),
         dead_letters: target.and_then(|target| target.dead_letter_config.as_ref()?.arn.clone()),
-        attempts_max: retries.and_then(|retries| retries.maximum_retry_attempts).unwrap_or(ATTEMPTS_DEFAULT),
+        attempts_max: retries
+            .and_then(|retries| retries.maximum_retry_attempts)
+            .unwrap_or(ATTEMPTS_DEFAULT),
         age_s_max: retries
             .and_then(|retries| retries.maximum_event_age_in_seconds)
             .unwrap_or(AGE_S_DEFAULT),
@@ -199,7 +202,10 @@ fn foreign(found: &GetScheduleOutput) -> BTreeMap<String, String> {
             || target.sage_maker_pipeline_parameters.is_some()
             || target.sqs_parameters.is_some()
     });
-    let after = found.action_after_completion.as_ref().filter(|after| **after != ActionAfterCompletion::None);
+    let after = found
+        .action_after_completion
+        .as_ref()
+        .filter(|after| **after != ActionAfterCompletion::None);
     let fields = [
         ("start date", found.start_date.map(|date| date.to_string())),
         ("end date", found.end_date.map(|date| date.to_string())),

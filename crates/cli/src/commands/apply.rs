@@ -92,7 +92,10 @@ fn files(typed: &Apply, context: &mut Context) -> Result<Vec<Found>, Failure> {
         named => named.to_vec(),
     };
     if names.is_empty() && !context.path(pipelines::FOLDER).is_dir() {
-        let error = anyhow!("there is no folder `{}` here: nothing says which pipelines the stack is to run", pipelines::FOLDER);
+        let error = anyhow!(
+            "there is no folder `{}` here: nothing says which pipelines the stack is to run",
+            pipelines::FOLDER
+        );
         return Err(Failure::wrong(error).next("go to the folder that holds it, or name the files: tidemill apply FILES"));
     }
     let (mut found, mut wrong, mut taken) = (Vec::with_capacity(names.len()), 0, Taken::default());
@@ -135,7 +138,9 @@ fn failure(error: ApplyError) -> Failure {
     let is_documents = matches!(error, ApplyError::Documents { .. });
     let failure = Failure::from(error);
     match is_documents {
-        true => failure.next("put it right, or leave the collections to `load`, which makes them as it goes: tidemill apply --skip-collections"),
+        true => {
+            failure.next("put it right, or leave the collections to `load`, which makes them as it goes: tidemill apply --skip-collections")
+        }
         false => failure,
     }
 }

@@ -98,7 +98,9 @@ fn show(incident: &Incident, out: &mut dyn Write) -> io::Result<()> {
     if let Some(queue) = &incident.queue {
         writeln!(out, "queue     {queue}")?;
     }
-    let records = incident.records.map_or(String::new(), |records| format!(" with {}", counted(records, "record")));
+    let records = incident
+        .records
+        .map_or(String::new(), |records| format!(" with {}", counted(records, "record")));
     let minutes = counted(u64::try_from(lasted_ms / 60_000).unwrap_or(0), "minute");
     writeln!(
         out,

@@ -24,6 +24,8 @@ mod runs;
 mod schema;
 mod trial;
 
+#[cfg(feature = "aws")]
+use crate::cloud::Stack;
 use crate::{
     Context, Failure, Status,
     arguments::{Arguments, Command, Global, Source},
@@ -34,8 +36,6 @@ use crate::{
     output::{plain::plain_lines, progress::Progress},
     ports::Ports,
 };
-#[cfg(feature = "aws")]
-use crate::cloud::Stack;
 use ::documents::Documents;
 use pipeline::Name;
 use std::{

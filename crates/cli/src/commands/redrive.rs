@@ -18,7 +18,11 @@ pub(super) async fn run(typed: &Redrive, stack: &str, at: &HomeAt, as_json: bool
             return Err(Failure::wrong(error).next(next));
         }
         kind => {
-            let error = anyhow!("the incident {} is of the kind {}: it has no dead letters", incident.id, kind.as_str());
+            let error = anyhow!(
+                "the incident {} is of the kind {}: it has no dead letters",
+                incident.id,
+                kind.as_str()
+            );
             return Err(Failure::wrong(error).next(incident.next));
         }
     }

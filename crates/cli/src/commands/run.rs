@@ -17,6 +17,9 @@ use pipeline::Checked;
 use std::io::{self, Write};
 
 pub(super) async fn run(typed: &Run, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
+    if typed.no_wait {
+        return Err(super::no_stack(&format!("run {} --no-wait", typed.pipeline)));
+    }
     let found = super::pipeline(&typed.pipeline, context)?;
     let (request, _upstream) = super::request(&found, &typed.source, None).await?;
     let runner = super::runner(at.create()?, context)?;

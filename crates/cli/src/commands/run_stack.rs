@@ -63,7 +63,11 @@ pub(super) async fn newest(
     if let Ok(found) = pipelines::find(typed, &context.folder)
         && found.checked.pipeline != checked.pipeline
     {
-        writeln!(context.err, "note: {} was edited since it was applied, and the stack runs what was applied: {apply}", found.name)?;
+        writeln!(
+            context.err,
+            "note: {} was edited since it was applied, and the stack runs what was applied: {apply}",
+            found.name
+        )?;
     }
     Ok((checked, generation))
 }
@@ -95,7 +99,9 @@ async fn recording(typed: &Run, pipeline: &Name, context: &mut Context) -> Resul
         return Err(Failure::wrong(error).next("leave it out, or name an address that they reach: --base-url URL"));
     }
     if typed.no_wait {
-        return Err(Failure::wrong(anyhow!("--recorded serves only while the run is followed: leave --no-wait out")));
+        return Err(Failure::wrong(anyhow!(
+            "--recorded serves only while the run is followed: leave --no-wait out"
+        )));
     }
     let (_, path) = pipelines::locate(&typed.pipeline, &context.folder).map_err(Failure::wrong)?;
     let folder = path.parent().unwrap_or(&context.folder);

@@ -11,8 +11,8 @@ pub enum ClaimError {
     )]
     Taken {
         collection: Name,
-        owner: ResourceId,
-        resource: ResourceId,
+        owner: Box<ResourceId>,
+        resource: Box<ResourceId>,
     },
     #[error(
         "the collection `{collection}` was begun with {kept}, but the pipeline file says {now}: the new documents would not find the old ones"
@@ -42,8 +42,8 @@ pub fn at_odds(claim: CollectionClaim, kept: CollectionClaim) -> Option<ClaimErr
     if kept.owner != claim.owner {
         return Some(ClaimError::Taken {
             collection: claim.collection,
-            owner: kept.owner,
-            resource: claim.owner,
+            owner: Box::new(kept.owner),
+            resource: Box::new(claim.owner),
         });
     }
     (kept.key != claim.key).then_some(ClaimError::Key {

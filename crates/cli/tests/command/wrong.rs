@@ -132,3 +132,38 @@ async fn a_secret_that_is_missing_is_named_and_one_that_is_there_is_never_shown(
         assert!(!said.err.contains("t0p") && !said.out.contains("t0p"), "{}{}", said.out, said.err);
     }
 }
+
+#[tokio::test]
+async fn what_there_is_only_in_the_cloud_asks_for_a_stack() {
+    let desk = Desk::repository();
+    for typed in [
+        ["apply", "earthquakes"].as_slice(),
+        &["redrive", "01M869X26REPS9TQZ60A3DBEYN"],
+        &["run", "earthquakes", "--no-wait"],
+    ] {
+        let said = desk.type_in(typed).await;
+        assert_eq!(said.status, Status::Wrong, "{typed:?}");
+        assert!(
+            said.err.contains("none is named") && said.err.contains("--stack NAME"),
+            "{}",
+            said.err
+        );
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+#[tokio::test]
+async fn a_build_without_aws_says_how_to_build_it_in() {
+    let desk = Desk::repository();
+    for typed in [
+        ["apply"].as_slice(),
+        &["run", "earthquakes"],
+        &["runs"],
+        &["doctor"],
+        &["replay", "earthquakes"],
+    ] {
+        let said = desk.type_in(&[typed, &["--stack", "dev"]].concat()).await;
+        assert_eq!(said.status, Status::Wrong, "{typed:?}");
+        assert!(said.err.contains("cargo run --release --features aws"), "{}", said.err);
+    }
+}

@@ -1,7 +1,7 @@
 //! `apply`: once, twice, edited, taken away, by two at once, killed anywhere.
 
 use crate::desk::{Desk, ORDERS};
-use ledger::{Holder, Ledger as _, LeaseOutcome, LeaseRequest, ResourceId, applied};
+use ledger::{Holder, LeaseOutcome, LeaseRequest, Ledger as _, ResourceId, applied};
 use pipeline::Name;
 use serde_json::json;
 
@@ -15,14 +15,34 @@ fn twice_is_once() {
     let plan = desk.type_in(&["apply", "--skip-collections", "--plan"]);
     assert_eq!((plan.code, desk.schedules().len()), (0, 0), "{plan:?}");
     let first = desk.apply();
-    insta::assert_snapshot!(first.masked(&desk), @"");
+    insta::assert_snapshot!(first.masked(&desk), @r"
+    stack STACK (account 000000000000, us-east-1)
+
+      + definition  orders  60d6d388, new in this stack
+      + definition  returns  b3c91a4c, new in this stack
+      + schedule  orders.orders  cron(0 6 * * ? *) in UTC
+      + schedule  returns.returns  rate(5 minutes) in UTC
+
+    Plan: 4 to create, 0 to change, 0 to delete
+
+    Applied: 4 created, 0 changed, 0 deleted
+    --- err, exit 0
+    orders: published 60d6d388 as generation 1
+    returns: published b3c91a4c as generation 1
+    created the schedule orders.orders
+    created the schedule returns.returns
+    ");
     let found = desk.schedule("orders.orders");
     assert_eq!(found["ScheduleExpression"], "cron(0 6 * * ? *)");
     let message: serde_json::Value = serde_json::from_str(found["Target"]["Input"].as_str().unwrap()).unwrap();
-    let expected = json!({"pipeline": "orders", "resource": "orders", "scheduled_at": "<aws.scheduler.scheduled-time>", "requested_by": "schedule"});
+    let expected =
+        json!({"pipeline": "orders", "resource": "orders", "scheduled_at": "<aws.scheduler.scheduled-time>", "requested_by": "schedule"});
     assert_eq!(message, expected);
     let second = desk.apply();
-    assert!(second.code == 0 && second.out.contains(NOTHING) && second.err.is_empty(), "{second:?}");
+    assert!(
+        second.code == 0 && second.out.contains(NOTHING) && second.err.is_empty(),
+        "{second:?}"
+    );
     let detailed = desk.type_in(&["apply", "--skip-collections", "--plan", "--detailed-exitcode", "--json"]);
     assert_eq!((detailed.code, &detailed.json()[0]["changes"]), (0, &json!([])));
 }
@@ -37,9 +57,25 @@ fn an_edited_pipeline_is_one_definition_and_its_schedule() {
     desk.pipeline("orders", "rate(2 hours)");
     let plan = desk.type_in(&["apply", "--skip-collections", "--plan", "--detailed-exitcode"]);
     assert_eq!(plan.code, 2, "{plan:?}");
-    insta::assert_snapshot!(desk.apply().masked(&desk), @"");
+    insta::assert_snapshot!(desk.apply().masked(&desk), @r"
+    stack STACK (account 000000000000, us-east-1)
+
+      ~ definition  orders  eca45cbb, the file was edited
+      ~ schedule  orders.orders
+      expression: rate(1 hour) -> rate(2 hours)
+
+    Plan: 0 to create, 2 to change, 0 to delete
+
+    Applied: 0 created, 2 changed, 0 deleted
+    --- err, exit 0
+    orders: published eca45cbb as generation 2
+    changed the schedule orders.orders
+    ");
     assert_eq!(desk.schedule("orders.orders")["ScheduleExpression"], "rate(2 hours)");
-    assert_eq!(desk.schedule("returns.returns")["LastModificationDate"], before["LastModificationDate"]);
+    assert_eq!(
+        desk.schedule("returns.returns")["LastModificationDate"],
+        before["LastModificationDate"]
+    );
     // Put back to the text before: a definition of its own, a generation higher.
     desk.pipeline("orders", "rate(1 hour)");
     let back = desk.apply();
@@ -57,7 +93,19 @@ async fn a_pipeline_taken_away_loses_its_schedule_and_keeps_its_data() {
     // Named, only these files are looked at.
     let named = desk.type_in(&["apply", "orders", "--skip-collections"]);
     assert!(named.out.contains(NOTHING), "{named:?}");
-    insta::assert_snapshot!(desk.apply().masked(&desk), @"");
+    insta::assert_snapshot!(desk.apply().masked(&desk), @r"
+    stack STACK (account 000000000000, us-east-1)
+
+      - schedule  returns.returns  rate(1 hour)
+      - pipeline  returns  its file is gone; its data stays
+
+    Plan: 0 to create, 0 to change, 2 to delete
+
+    Applied: 0 created, 0 changed, 2 deleted
+    --- err, exit 0
+    deleted the schedule returns.returns
+    took away returns; its data stays
+    ");
     assert_eq!(desk.schedules(), ["orders.orders"]);
     assert!(desk.apply().out.contains(NOTHING));
     let ledger = desk.ledger();
@@ -84,12 +132,27 @@ fn what_was_changed_by_hand_is_put_right_and_what_is_not_ours_is_left() {
             "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target,
         })
     };
-    desk.aws().call("scheduler", "update_schedule", by_hand("orders.orders", &found["Target"]));
+    desk.aws()
+        .call("scheduler", "update_schedule", by_hand("orders.orders", &found["Target"]));
     let mut other = found["Target"].clone();
     other["Input"] = json!("{}");
     desk.aws().call("scheduler", "create_schedule", by_hand("nightly-report", &other));
     let said = desk.apply();
-    insta::assert_snapshot!(said.masked(&desk), @"");
+    insta::assert_snapshot!(said.masked(&desk), @r"
+    stack STACK (account 000000000000, us-east-1)
+
+      ~ schedule  orders.orders
+      description: (none) -> Tidemill: orders/orders, kept by `tidemill apply`
+      expression: rate(9 hours) -> rate(1 hour)
+      state: disabled -> enabled
+
+    note: the schedule `nightly-report` in the stack's group is not Tidemill's: it is left as it is
+    Plan: 0 to create, 1 to change, 0 to delete
+
+    Applied: 0 created, 1 changed, 0 deleted
+    --- err, exit 0
+    changed the schedule orders.orders
+    ");
     assert_eq!(desk.schedule("orders.orders")["State"], "ENABLED");
     assert_eq!(desk.schedule("nightly-report")["State"], "DISABLED");
     let again = desk.apply();
@@ -100,12 +163,22 @@ fn what_was_changed_by_hand_is_put_right_and_what_is_not_ours_is_left() {
 fn all_faults_are_told_and_nothing_is_done() {
     let desk = Desk::new();
     desk.pipeline("orders", "rate(1 hours)");
-    desk.write("pipelines/returns.yaml", &ORDERS.replace("pipeline: orders", "pipeline: returns").replace("rate(1 hour)", "daily"));
+    desk.write(
+        "pipelines/returns.yaml",
+        &ORDERS
+            .replace("pipeline: orders", "pipeline: returns")
+            .replace("rate(1 hour)", "daily"),
+    );
     desk.write("pipelines/second.yaml", &ORDERS.replace("pipeline: orders", "pipeline: second"));
     desk.write("pipelines/third.yaml", &ORDERS.replace("pipeline: orders", "pipeline: third"));
     let said = desk.apply();
     assert_eq!(said.code, 2, "{said:?}");
-    for expected in ["`rate(1 hours)` is not a rate", "`daily` is not a schedule", "both write the collection `orders`", "nothing was applied"] {
+    for expected in [
+        "`rate(1 hours)` is not a rate",
+        "`daily` is not a schedule",
+        "both write the collection `orders`",
+        "nothing was applied",
+    ] {
         assert!(said.err.contains(expected), "{expected}: {}", said.err);
     }
     assert!(desk.schedules().is_empty());
@@ -148,7 +221,8 @@ async fn two_at_once_are_one_after_the_other() {
     let said = desk.apply();
     assert_eq!((said.code, desk.schedules().len()), (3, 0), "{said:?}");
     assert!(
-        said.err.contains("process 7 on a-colleague is applying to this stack, since 2026-11-24 10:00:00 UTC"),
+        said.err
+            .contains("process 7 on a-colleague is applying to this stack, since 2026-11-24 10:00:00 UTC"),
         "{}",
         said.err
     );

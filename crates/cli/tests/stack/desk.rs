@@ -170,8 +170,11 @@ impl Desk {
     }
 
     pub fn schedule(&self, name: &str) -> Value {
-        self.aws()
-            .call("scheduler", "get_schedule", json!({"GroupName": self.names.schedule_group(), "Name": name}))
+        self.aws().call(
+            "scheduler",
+            "get_schedule",
+            json!({"GroupName": self.names.schedule_group(), "Name": name}),
+        )
     }
 
     /// The bodies of all messages of a queue, which are gone then.
@@ -196,7 +199,8 @@ impl Desk {
 
     pub fn send(&self, queue: &str, body: &str) {
         let url = self.queue_url(queue);
-        self.aws().call("sqs", "send_message", json!({"QueueUrl": url, "MessageBody": body}));
+        self.aws()
+            .call("sqs", "send_message", json!({"QueueUrl": url, "MessageBody": body}));
     }
 
     fn queue_url(&self, queue: &str) -> String {

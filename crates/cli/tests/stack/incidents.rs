@@ -43,13 +43,32 @@ async fn the_letters_of_an_incident_go_back_and_those_of_others_stay() {
     desk.send(&dead, "not a message");
     let orders = open(&desk, "orders").await;
     let listed = desk.type_in(&["incidents"]);
-    assert!(listed.out.contains("messages of shop/orders were given up") && listed.out.contains("1,200"), "{listed:?}");
+    assert!(
+        listed.out.contains("messages of shop/orders were given up") && listed.out.contains("1,200"),
+        "{listed:?}"
+    );
     let shown = desk.type_in(&["incidents", "show", &orders.id.to_string()]);
-    insta::assert_snapshot!(shown.masked(&desk), @"");
+    insta::assert_snapshot!(shown.masked(&desk), @r"
+    incident  RUN  open
+
+    what  messages of shop/orders were given up
+    kind  dead_letter
+    resource  shop/orders
+    queue  clean
+    impact  3 objects with 1,200 records, for 0 minutes; seen 1 time
+
+    MOMENT  opened: messages of shop/orders were given up
+
+    next: tidemill redrive RUN --stack STACK
+    --- err, exit 0
+    ");
     let redriven = desk.type_in(&["redrive", &orders.id.to_string(), "--json"]);
     assert_eq!(redriven.code, 0, "{redriven:?}");
     let counts = &redriven.json()[0];
-    assert_eq!((&counts["sent"], &counts["left"], &counts["more"]), (&12.into(), &13.into(), &false.into()));
+    assert_eq!(
+        (&counts["sent"], &counts["left"], &counts["more"]),
+        (&12.into(), &13.into(), &false.into())
+    );
     let mut back = desk.messages(&clean);
     back.sort_unstable();
     let expected: Vec<String> = (1..=12).map(|part| raw("orders", part)).collect();
@@ -88,6 +107,11 @@ async fn the_doctor_tells_what_is_wrong_and_what_to_do() {
     let other = desk.type_in(&["doctor", "--stack", "not-there", "--json"]);
     let found = &other.json()[0];
     assert_eq!((other.code, &found["well"]), (1, &false.into()), "{other:?}");
-    let wrong = found["parts"].as_array().unwrap().iter().filter(|part| !part["wrong"].is_null()).count();
+    let wrong = found["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|part| !part["wrong"].is_null())
+        .count();
     assert!(wrong >= 10, "{found:#}");
 }

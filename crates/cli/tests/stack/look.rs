@@ -1,19 +1,22 @@
 //! What was run is looked at over the cloud's adapters by the same commands as at home.
 
 use crate::desk::Desk;
+use crate::desk::Said;
+use cli::cloud::names::Queue;
 use cli::{
     local::{Home, Place, Places, Request, Runner, clock::SystemClock, pipelines, secrets::Secrets},
     output::progress::Progress,
 };
 use documents::{Documents, MongoDocuments, mongodb::Fixed};
+use host::event::{ExtractMessage, Message as _, Origin};
 use lake::Key;
 use servers::mongodb::{Database, shared};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, process::Stdio, sync::Arc};
 
-/// Runs `orders` by functions in this process, on what the stack keeps.
-async fn run(desk: &Desk, database: &Database<'_>) {
+/// What plays the functions of a stack, in this process.
+fn functions(desk: &Desk, database: &Database<'_>) -> Runner {
     let documents: Arc<dyn Documents> = Arc::new(MongoDocuments::new(Arc::new(Fixed::new(database.uri().into()))));
-    let ports = desk.ports(documents.clone());
+    let ports = desk.ports(documents);
     let home = Home {
         folder: desk.folder(),
         store: ports.store,
@@ -24,7 +27,12 @@ async fn run(desk: &Desk, database: &Database<'_>) {
         places: Places::of_home(&desk.folder()),
     };
     let secrets = Secrets::new(&BTreeMap::new(), &desk.folder()).unwrap();
-    let runner = Runner::new(home, Arc::new(SystemClock), Arc::new(Progress::silent()), secrets);
+    Runner::new(home, Arc::new(SystemClock), Arc::new(Progress::silent()), secrets)
+}
+
+/// Runs `orders` on what the stack keeps.
+async fn run(desk: &Desk, database: &Database<'_>) {
+    let runner = functions(desk, database);
     let found = pipelines::find("orders", &desk.folder()).unwrap();
     let request = Request {
         checked: found.checked,
@@ -36,7 +44,7 @@ async fn run(desk: &Desk, database: &Database<'_>) {
     };
     let reports = runner.run(&request).await.unwrap();
     assert!(reports[0].error.is_none() && reports[0].problems.is_empty(), "{reports:?}");
-    documents.close().await;
+    runner.home.documents.close().await;
 }
 
 async fn desk_with_a_run(database: &Database<'_>) -> Desk {
@@ -59,7 +67,10 @@ async fn the_commands_that_look_are_the_same_as_at_home() {
     assert!(again.out.contains("nothing to change"), "{again:?}");
     let runs = desk.type_in(&["runs", "--json"]);
     let [run] = runs.json().try_into().unwrap();
-    assert_eq!((&run["clean"]["in"], &run["clean"]["rejected"], &run["load"]["inserted"]), (&3.into(), &1.into(), &2.into()));
+    assert_eq!(
+        (&run["clean"]["in"], &run["clean"]["rejected"], &run["load"]["inserted"]),
+        (&3.into(), &1.into(), &2.into())
+    );
     let rejects = desk.type_in(&["rejects", "orders", "--by", "reason"]);
     assert!(rejects.code == 0 && rejects.out.contains("total"), "{rejects:?}");
     let documents = desk.type_in(&["documents", "orders"]);
@@ -83,4 +94,87 @@ async fn a_replay_of_what_has_expired_says_so() {
     }
     let said = desk.type_in(&["replay", "orders"]);
     assert!(said.code == 1 && said.err.contains("raw/ of orders/orders has expired"), "{said:?}");
+}
+
+/// As `extract`, `clean` and `load` do when the message comes.
+async fn answer(desk: &Desk, runner: &Runner, message: &ExtractMessage) {
+    let home = &runner.home;
+    let (hash, generation) = home.ledger.newest_definition(&message.pipeline).await.unwrap().unwrap();
+    let services = extract::Services {
+        store: home.store.clone(),
+        ledger: home.ledger.clone(),
+        holder: runner.holder.clone(),
+        holder_is_dead: Arc::new(|_| false),
+        resolve: Arc::new(|variable| Err(format!("{variable:?}"))),
+        names: Arc::default(),
+        settings: extract::Settings::default(),
+    };
+    let tick = extract::Tick {
+        definition: home.definitions.get(&message.pipeline, &hash).await.unwrap(),
+        generation,
+        resource: message.resource.clone(),
+        run: message.run_id().unwrap(),
+        base_url: None,
+        folder: desk.folder(),
+        pages_max: None,
+        continues: false,
+    };
+    extract::handle(&tick, &runner.run, &services).await.unwrap();
+    let workers = runner.workers(home.store.clone());
+    for part in home.ledger.unfinished(&message.pipeline).await.unwrap() {
+        let input = clean::Input {
+            raw: part.raw,
+            definition: None,
+        };
+        let clean = workers.clean(&input).await.unwrap().unwrap().clean;
+        let input = load::Input {
+            clean,
+            again_in_order: false,
+        };
+        workers.load(&input).await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_is_followed_to_its_last_document() {
+    let database = shared().fresh_database();
+    let mut desk = Desk::new();
+    desk.mongodb = Some(database.uri());
+    desk.pipeline("orders", "rate(1 hour)");
+    desk.write("orders.csv", "id,total\na1,10.5\na2,-3\na3,7\n");
+    assert_eq!(desk.apply().code, 0);
+    let mut command = desk.command(&["run", "orders"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let queue = desk.names.queue(Queue::Extract);
+    let body = loop {
+        if let Some(body) = desk.messages(&queue).pop() {
+            break body;
+        }
+    };
+    let origin = Origin {
+        lake_bucket: None,
+        sent_ms: 0,
+    };
+    let message = ExtractMessage::parse(&body, &origin).unwrap().remove(0);
+    let runner = functions(&desk, &database);
+    answer(&desk, &runner, &message).await;
+    runner.home.documents.close().await;
+    let output = child.wait_with_output().unwrap();
+    let said = Said {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    };
+    // As at home: a record is rejected, and none may be.
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.err
+            .contains("1 of 3 records were rejected, more than `reject_limit: 0` allows"),
+        "{said:?}"
+    );
+    let told = Said {
+        err: String::new(),
+        ..said
+    };
+    insta::assert_snapshot!(told.masked(&desk), @"");
 }

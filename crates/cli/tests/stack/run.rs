@@ -37,7 +37,9 @@ fn a_schedule_sends_what_extract_reads() {
         lake_bucket: None,
         sent_ms: 61_000,
     };
-    let message = ExtractMessage::parse(schedule["Target"]["Input"].as_str().unwrap(), &origin).unwrap().remove(0);
+    let message = ExtractMessage::parse(schedule["Target"]["Input"].as_str().unwrap(), &origin)
+        .unwrap()
+        .remove(0);
     assert_eq!(message.resource_id().to_string(), "orders/orders");
     assert_eq!((message.requested_by, message.scheduled_ms), (RequestedBy::Schedule, Some(60_000)));
 }

@@ -104,8 +104,8 @@ impl Bucket {
             Refusal::Denied(problem) => StoreError::Denied {
                 action: call.action(),
                 key: key.to_owned(),
-                bucket: self.name.clone(),
-                problem,
+                bucket: self.name.as_str().into(),
+                problem: problem.into(),
             },
             Refusal::Retry(problem) => self.broken(call, key, &format!("{problem}{}", request_of(error))),
         }

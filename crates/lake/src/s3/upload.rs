@@ -144,11 +144,12 @@ impl Upload for PartsUpload {
                 return Err(StoreError::Denied {
                     action: Call::Write.action(),
                     key: self.key.to_string(),
-                    bucket: self.bucket.name.clone(),
+                    bucket: self.bucket.name.as_str().into(),
                     problem: format!(
                         "it is larger than {} bytes, the most that is written as one object",
                         parts::OBJECT_BYTES_MAX
-                    ),
+                    )
+                    .into(),
                 });
             };
             let room = part_bytes.saturating_sub(self.part.len());

@@ -40,7 +40,7 @@ async fn read(store: &dyn Store, name: &str) -> Result<Vec<u8>, StoreError> {
 /// What a refusal tells.
 fn problem<T>(result: Result<T, StoreError>) -> String {
     match result {
-        Err(StoreError::Denied { problem, .. }) => problem,
+        Err(StoreError::Denied { problem, .. }) => problem.into(),
         Err(error) => panic!("{error:?}"),
         Ok(_) => panic!("expected a refusal"),
     }

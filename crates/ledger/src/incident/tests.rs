@@ -52,7 +52,7 @@ async fn it_opens_is_seen_again_recovers_and_opens_anew() {
     );
     let third = again(see(&*ledger, &sighting(3_000, "still down")).await.unwrap());
     assert_eq!(third.timeline[1].what, "seen again: still down");
-    assert_eq!(incidents(&*ledger, true, 9).await.unwrap(), [third.clone()]);
+    assert_eq!(incidents(&*ledger, true, 9).await.unwrap(), std::slice::from_ref(&third));
 
     let recovered = recover(&*ledger, &first.cause, 4_000, "it went well").await.unwrap().unwrap();
     assert_eq!(

@@ -15,8 +15,7 @@ pub fn handed_over(next: &ExtractMessage, not_before_ms: Option<i64>) -> Answer 
 
 /// The run ended with an error, which is recorded.
 pub fn run_failed(run: RunId, failure: &Failure) -> Answer {
-    let summary = json!({"outcome": "failed", "run": run.to_string(), "error_type": failure.error_type, "message": failure.chain});
-    Answer::new(summary).with(Metric::Failures, 1)
+    Answer::new(json!({"outcome": "failed", "run": run.to_string(), "error_type": failure.error_type, "message": failure.chain}))
 }
 
 /// All other ends.

@@ -12,7 +12,7 @@ use extract::{Error, Names, Outcome, Services, Settings, Tick};
 use host::SystemClock;
 use host::adapters::Adapters;
 use host::event::{ExtractMessage, RequestedBy};
-use host::lambda::{Answer, Failure, RecordContext};
+use host::lambda::{Answer, Failure, Function, RecordContext};
 use host::settings::{Key, Reader};
 use lake::{DefinitionError, RunId, StoreError};
 use ledger::{Holder, LedgerError, Next, ResourceId, Run, RunState, Unwatched};
@@ -20,6 +20,18 @@ use pipeline::{Checked, Name};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// The function, and the stage of its metrics.
+pub const NAME: &str = "extract";
+
+/// This function of the stack.
+pub fn function(stack: String, lake_bucket: Option<String>) -> Function {
+    Function {
+        name: NAME,
+        stack,
+        lake_bucket,
+    }
+}
 
 /// The process's environment, as far as it is text.
 pub fn environment() -> BTreeMap<String, String> {
@@ -166,10 +178,10 @@ impl Extractor {
         open: Option<RunId>,
         context: &RecordContext,
     ) -> Result<Services, Failure> {
-        let mut asked = extract::variables(&tick.definition, &tick.resource);
+        let mut asked = extract::variables(&tick.definition);
         // A run is gone on with under its own definition.
         if let Some(definition) = self.of_open(tick, resource, open).await.map_err(|unready| unready.failure())? {
-            asked.extend(extract::variables(&definition, &tick.resource));
+            asked.extend(extract::variables(&definition));
         }
         Ok(Services {
             store: self.adapters.store.clone(),
@@ -198,7 +210,7 @@ impl Extractor {
     /// A run that is recorded as failed needs no second delivery: `watch` tells of it. All else comes again.
     async fn failed(&self, error: &Error, tick: &Tick, resource: &ResourceId, open: Option<RunId>) -> Result<Answer, Failure> {
         if error.is_refused() {
-            self.values.refresh(&extract::variables(&tick.definition, &tick.resource)).await;
+            self.values.refresh(&extract::variables(&tick.definition)).await;
         }
         let failure = Failure::new(error.name(), error.next(), error);
         for run in [Some(tick.run), open].into_iter().flatten() {

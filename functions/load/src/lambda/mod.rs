@@ -6,7 +6,7 @@ use documents::{Documents, MongoDocuments};
 use host::SystemClock;
 use host::adapters::Adapters;
 use host::event::LoadMessage;
-use host::lambda::{Answer, Failure, RecordContext};
+use host::lambda::{Answer, Failure, Function, RecordContext};
 use host::secrets::Secrets;
 use host::settings::{Key, Reader};
 use host::telemetry::Metric;
@@ -17,6 +17,18 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uri::UriSecret;
+
+/// The function, and the stage of its metrics.
+pub const NAME: &str = "load";
+
+/// This function of the stack.
+pub fn function(stack: String, lake_bucket: Option<String>) -> Function {
+    Function {
+        name: NAME,
+        stack,
+        lake_bucket,
+    }
+}
 
 /// The process's environment, as far as it is text.
 pub fn environment() -> BTreeMap<String, String> {

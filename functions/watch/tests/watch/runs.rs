@@ -107,6 +107,30 @@ async fn runs_that_are_skipped_in_a_row_are_seen() {
     stack.nothing_is_open().await;
 }
 
+/// A run that takes long while many ticks are skipped stays in sight.
+#[tokio::test]
+async fn a_run_behind_many_that_were_skipped_is_seen_to_complete() {
+    let mut stack = Stack::new().await;
+    stack.services.limits.runs_max = 2;
+    let run = stack.begin("orders", "10:00").await;
+    let part = stack.part(&run, Part::Number(1), "10:00").await;
+    stack.tick("10:01").await;
+    for time in ["11:00", "12:00", "13:00"] {
+        stack.skip("orders", time).await;
+        stack.tick(time).await;
+    }
+    assert_eq!(
+        stack.only(Kind::LateRun).await.summary.split(' ').nth(2),
+        Some(run.id.to_string().as_str())
+    );
+    stack.end(&run, 1, "13:01").await;
+    stack.clean(&part, 1, 0).await;
+    stack.load(&part, 1).await;
+    let outcome = stack.tick("13:02").await;
+    assert_eq!((outcome.completed, outcome.started, outcome.recovered), (1, 1, 1));
+    assert_eq!(stack.tick("13:03").await.completed, 0, "it is told once");
+}
+
 #[tokio::test]
 async fn more_rejects_than_allowed_are_an_incident() {
     let stack = Stack::new().await;
