@@ -8,7 +8,7 @@ use cli::{
     output::progress::Progress,
 };
 use documents::{Documents, MongoDocuments, mongodb::Fixed};
-use host::event::{ExtractMessage, Message as _, Origin};
+use host::event::{CleanMessage, ExtractMessage, Message as _, Origin};
 use lake::Key;
 use servers::mongodb::{Database, shared};
 use std::{collections::BTreeMap, process::Stdio, sync::Arc};
@@ -176,5 +176,67 @@ async fn a_run_is_followed_to_its_last_document() {
         err: String::new(),
         ..said
     };
-    insta::assert_snapshot!(told.masked(&desk), @"");
+    insta::assert_snapshot!(told.masked(&desk), @r"
+    extract  captures  bytes  took
+    orders  1  128 B  TIME
+
+    clean  in  out  rejected  dropped  duplicates
+    orders  3  2  1  0  0
+
+    load  in  inserted  updated  unchanged  stale  superseded  refused
+    orders  2  2  0  0  0  0  0
+
+    next: tidemill documents orders --limit 3 --stack STACK
+    --- err, exit 1
+    ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_goes_through_a_queue_of_its_own_under_the_newest_definition() {
+    let database = shared().fresh_database();
+    let desk = desk_with_a_run(&database).await;
+    let text = crate::desk::ORDERS.replace("min: 0", "min: -10");
+    desk.write("pipelines/orders.yaml", &text);
+    let applied = desk.type_in(&["apply"]);
+    assert!(applied.code == 0 && applied.out.contains("~ definition"), "{applied:?}");
+    let mut command = desk.command(&["replay", "orders", "--json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let queue = desk.names.queue(Queue::CleanReplay);
+    let body = loop {
+        if let Some(body) = desk.messages(&queue).pop() {
+            break body;
+        }
+    };
+    let origin = Origin {
+        lake_bucket: None,
+        sent_ms: 0,
+    };
+    let message = CleanMessage::parse(&body, &origin).unwrap().remove(0);
+    let choice = message.definition.unwrap();
+    assert_eq!(
+        (choice.generation, choice.hash),
+        (2, pipeline::DefinitionHash::of(&text).to_string())
+    );
+    let runner = functions(&desk, &database);
+    let workers = runner.workers(runner.home.store.clone());
+    let input = clean::Input {
+        raw: message.raw,
+        definition: Some((pipeline::DefinitionHash::of(&text).to_string(), 2)),
+    };
+    let clean = workers.clean(&input).await.unwrap().unwrap().clean;
+    let input = load::Input {
+        clean,
+        again_in_order: false,
+    };
+    workers.load(&input).await.unwrap().unwrap();
+    runner.home.documents.close().await;
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&report["objects"], &report["clean"]["out"]), (&1.into(), &3.into()), "{report}");
+    assert_eq!(
+        (&report["load"]["inserted"], &report["load"]["in"]),
+        (&1.into(), &3.into()),
+        "{report}"
+    );
 }
