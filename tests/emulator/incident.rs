@@ -12,7 +12,7 @@ fn what_a_database_that_is_down_has_kept_back_is_redriven() {
     let database = server.fresh_database();
     let uri = database.uri();
     let (stack, source, name) = (Stack::deploy_onto("drill", database, &uri), Source::start(2), "drill");
-    stack.hurry();
+    stack.hasten("load", 5);
     stack.apply(name, &pipeline(name, &source));
     server.stop();
     tick(&stack, name, 1);
@@ -31,11 +31,7 @@ fn what_a_database_that_is_down_has_kept_back_is_redriven() {
 
     server.start_again();
     let id = open[0]["incident"].as_str().unwrap();
-    // A letter that `watch` has just looked at is hidden for some seconds.
-    stack.until("the letter is sent back", || {
-        let said = stack.tidemill(&["redrive", id]);
-        said.starts_with("1 message sent back")
-    });
+    redrive(&stack, id);
     stack.until("the rows are there", || texts(&stack, name) == source.texts(1));
     stack.until_idle();
     look(&stack);
@@ -46,11 +42,20 @@ fn what_a_database_that_is_down_has_kept_back_is_redriven() {
 }
 
 /// As the schedule of `watch` has it done.
-fn look(stack: &Stack) {
+pub fn look(stack: &Stack) {
     stack.invoke("watch", &json!({"tick": "watch"}));
 }
 
-fn incidents(stack: &Stack, arguments: &[&str]) -> Vec<Value> {
+/// What `tidemill incidents` says, an object each.
+pub fn incidents(stack: &Stack, arguments: &[&str]) -> Vec<Value> {
     let said = stack.tidemill(&[&["incidents", "--json"], arguments].concat());
     said.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Has the one dead letter of an incident sent back. A letter that `watch` has just looked at is hidden for some seconds.
+pub fn redrive(stack: &Stack, id: &str) {
+    stack.until("the letter is sent back", || {
+        let said = stack.tidemill(&["redrive", id]);
+        said.starts_with("1 message sent back")
+    });
 }

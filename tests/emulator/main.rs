@@ -12,6 +12,7 @@ mod edited;
 mod end_to_end;
 mod idempotence;
 mod incident;
+mod least_privilege;
 mod lint;
 mod no_silent_loss;
 mod rows;

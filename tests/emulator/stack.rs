@@ -176,6 +176,32 @@ impl Stack {
         self.emulator.call(service, operation, parameters)
     }
 
+    /// What a function calls AWS with: credentials of the role that is set for it. The emulator lets the account's own key assume a role that trusts a
+    /// service, as the service would.
+    pub fn credentials_of(&self, function: &str) -> Value {
+        let configuration = self.call(
+            "lambda",
+            "get_function_configuration",
+            json!({"FunctionName": self.function(function)}),
+        );
+        let assumed = self.call(
+            "sts",
+            "assume_role",
+            json!({"RoleArn": configuration["Role"], "RoleSessionName": self.function(function)}),
+        );
+        assumed["Credentials"].clone()
+    }
+
+    /// Calls an operation of AWS as the role whose credentials these are.
+    pub fn try_call_as(&self, credentials: &Value, service: &str, operation: &str, parameters: Value) -> Result<Value, String> {
+        self.emulator.try_call_as(credentials, service, operation, parameters)
+    }
+
+    /// The name that all of its things begin with.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Sends a message to a queue: `extract`, `clean-replay`.
     pub fn send(&self, queue: &str, body: &Value) {
         self.call(

@@ -114,7 +114,7 @@ impl<'a> Hops<'a> {
     }
 
     /// One invocation after the other, as messages of the queue: again after a kill, and the continuation after it. `steps` are those until the kill.
-    async fn to_the_end(&mut self, mut steps: usize) -> Way {
+    async fn run_to_end(&mut self, mut steps: usize) -> Way {
         let mut killed = false;
         for hops in 0..100 {
             match self.invoke(std::mem::replace(&mut steps, usize::MAX)).await {
@@ -226,7 +226,7 @@ impl Case {
         let url = upstream.url();
         let base_url = if self.text == FILES { "." } else { url.as_str() };
         let mut hops = Hops::new(&chain, &published, self.resource, base_url, minutes);
-        let way = hops.to_the_end(steps).await;
+        let way = hops.run_to_end(steps).await;
         assert!(matches!(way.outcome, Outcome::Extracted { .. }), "{:?}", way.outcome);
         assert_eq!(hops.note().await, None, "the note of the hops is taken away");
         let never = Arc::new(Minutes {
@@ -404,7 +404,7 @@ fn nothing_waits_past_the_deadline_and_the_continuation_waits_instead() {
         ));
         chain.clock.set(NOW_MS + 100 * MINUTE_MS);
         hops.minutes = None;
-        let outcome = hops.to_the_end(usize::MAX).await.outcome;
+        let outcome = hops.run_to_end(usize::MAX).await.outcome;
         assert!(matches!(outcome, Outcome::Extracted { captures: 8, .. }), "{outcome:?}");
     });
 }
@@ -490,7 +490,7 @@ async fn large_object(chain: &Chain) -> (Published, lake::RawKey) {
     });
     let published = chain.publish(PIPELINE).await;
     let mut hops = Hops::new(chain, &published, "linked", &upstream.url(), None);
-    hops.to_the_end(usize::MAX).await;
+    hops.run_to_end(usize::MAX).await;
     let raw = chain.keys("raw").await;
     (published, lake::RawKey::parse(raw[0].as_str()).unwrap())
 }

@@ -30,13 +30,22 @@ const PAGE: usize = 500;
 /// # Errors
 /// [`LedgerError`] of the ledger, or [`LedgerError::Damaged`] for a note that is not ours.
 pub async fn applied(ledger: &dyn Ledger) -> Result<Vec<Applied>, LedgerError> {
+    let all = each_applied(ledger).await?;
+    all.into_iter().map(|(_, applied)| applied).collect()
+}
+
+/// The same, each by itself, with the name of the pipeline: one note that is not ours does not hide the others.
+///
+/// # Errors
+/// [`LedgerError`] of the ledger.
+pub async fn each_applied(ledger: &dyn Ledger) -> Result<Vec<(String, Result<Applied, LedgerError>)>, LedgerError> {
     let mut all = Vec::new();
     let mut after: Option<String> = None;
     loop {
         let page = ledger.notes(Shelf::Pipelines, after.as_deref(), PAGE).await?;
         let is_last = page.len() < PAGE;
         for (key, note) in &page {
-            all.push(read(key, &note.text)?);
+            all.push((key.clone(), read(key, &note.text)));
         }
         after = page.into_iter().next_back().map(|(key, _)| key);
         if is_last {
@@ -123,6 +132,10 @@ mod tests {
             assert!(ledger.put_note(Shelf::Pipelines, "p", revision, text).await.unwrap());
             let error = applied(&ledger).await.unwrap_err();
             assert!(error.to_string().contains("the note `p` of the shelf `pipelines`"), "{error}");
+            put_applied(&ledger, &pipeline(2, 1)).await.unwrap();
+            let each = each_applied(&ledger).await.unwrap();
+            let read: Vec<(&str, bool)> = each.iter().map(|(key, applied)| (key.as_str(), applied.is_ok())).collect();
+            assert_eq!(read, [("p", false), ("p0002", true)], "the others are read all the same");
         }
     }
 }

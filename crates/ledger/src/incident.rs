@@ -5,7 +5,7 @@
 
 mod shelves;
 
-pub use shelves::{causes, incident, incidents, recover, see, told};
+pub use shelves::{Standing, causes, incident, incidents, recover, see, told};
 
 use crate::ResourceId;
 use serde::{Deserialize, Serialize};

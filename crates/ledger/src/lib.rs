@@ -21,7 +21,7 @@ pub mod run;
 pub mod sqlite;
 pub mod tick;
 
-pub use applied::{Applied, applied, put_applied};
+pub use applied::{Applied, applied, each_applied, put_applied};
 pub use collection::CollectionClaim;
 pub use conservation::Totals;
 pub use cursor::{Cursor, CursorValue};

@@ -199,6 +199,11 @@ impl Error {
         )
     }
 
+    /// Whether the run it belongs to may be recorded as failed. If not, the run is open, whatever became of an earlier one: the message must come again.
+    pub fn may_be_recorded(&self) -> bool {
+        self.ends_run() || matches!(self, Error::AlreadyFailed { .. })
+    }
+
     /// The whole chain in one line.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
@@ -239,5 +244,27 @@ fn advice(status: u16) -> &'static str {
         404 | 410 => "look at `base_url` and `path`, there is nothing",
         408 | 425 | 429 | 500..=599 => "the source is not well, run again later",
         _ => "look at the request that the pipeline describes",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An earlier run may have been ended on the way, and be recorded: a message whose own run is open is not done by that.
+    #[test]
+    fn a_lake_or_ledger_that_fails_leaves_the_run_open() {
+        let key = || "raw/p/r/x".to_owned();
+        let denied = StoreError::Denied {
+            action: "write",
+            key: key(),
+            bucket: "lake".into(),
+            problem: "no".into(),
+        };
+        assert!(!Error::from(denied).may_be_recorded());
+        assert!(!Error::OutOfTime.may_be_recorded());
+        assert!(Error::AlreadyFailed { run: "r".to_owned() }.may_be_recorded());
+        assert!(Error::from(Spent::Barren { hops: 1 }).may_be_recorded());
+        assert!(Error::State { key: key(), source: None }.may_be_recorded());
     }
 }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub hops_max: u32,
     /// How many continuations in a row may bring nothing, though they had not to wait, before the run ends as failed. 10.
     pub barren_hops_max: u32,
+    /// Whether a `root` may be a folder of this machine. On AWS it may not: there is nothing but the function's own files there, its credentials among them.
+    pub local_files: bool,
 }
 
 impl Default for Settings {
@@ -46,6 +48,7 @@ impl Default for Settings {
             lease: Duration::from_secs(60),
             hops_max: 1_000,
             barren_hops_max: 10,
+            local_files: true,
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use pipeline::{Auth, Checked, Source, Template, Variable};
 
+/// What the names begin with that a pipeline file may ask a deployed function for: its environment holds credentials of its own, too.
+pub const ENV_PREFIX: &str = "PIPELINE_";
+
 /// The variables of the source, each once. They may stand nowhere else.
 pub fn variables(definition: &Checked) -> Vec<Variable> {
     let mut found = Vec::new();

@@ -38,7 +38,7 @@ impl Watcher<'_> {
         if owed.is_empty() && before == Attempts::default() {
             return Ok(());
         }
-        let done = self.queue_again(&owed, &before, dead).await?;
+        let done = self.queue_again(&owed, &before, dead).await;
         let now_ms = self.now_ms;
         let add = |attempts: &mut Attempts| {
             attempts.keep(|part| keys.contains(part));
@@ -55,14 +55,17 @@ impl Watcher<'_> {
         self.judge_stuck(pipeline, &owed, &attempts).await
     }
 
-    async fn queue_again(&mut self, owed: &[Owed], attempts: &Attempts, dead: &Dead) -> Result<Done, Error> {
+    /// A part that can't be looked at or queued is a problem of the tick, and its turn comes again; what was queued is counted all the same.
+    async fn queue_again(&mut self, owed: &[Owed], attempts: &Attempts, dead: &Dead) -> Done {
         let limits = self.services.limits;
         let (mut done, mut heads) = (Done::default(), 0);
+        done.after.clone_from(&attempts.after);
         for Owed { key, part } in in_turn(owed, |owed| &owed.key, attempts.after.as_deref()) {
             if heads >= limits.heads_max || done.again.len() >= limits.patience.again_max || !self.has_time() {
-                return Ok(done);
+                return done;
             }
-            let is_due = |since_ms| attempts.is_due(key, since_ms, self.now_ms, &limits.patience);
+            let now_ms = self.now_ms;
+            let is_due = |since_ms| attempts.is_due(key, since_ms, now_ms, &limits.patience);
             let began_ms = i64::try_from(part.raw.run.started_ms()).unwrap_or(i64::MAX);
             // What lies in a dead-letter queue is known, and its turn comes by `redrive`.
             if !is_due(began_ms) || dead.holds(&part.raw, &part.definition) {
@@ -70,26 +73,32 @@ impl Watcher<'_> {
             }
             heads += 1;
             done.after = Some(key.clone());
-            if let Some((work, at_ms)) = self.work(part).await?
+            let work = self.work(part, began_ms).await;
+            let work = self.note(|| format!("the part {key}"), work).flatten();
+            if let Some((work, at_ms)) = work
                 && is_due(at_ms)
             {
-                self.services.queues.send(&work).await?;
+                let sent = self.services.queues.send(&work).await.map_err(Error::from);
+                if self.note(|| format!("the part {key}"), sent).is_none() {
+                    // The queue will not take the others either.
+                    return done;
+                }
                 self.outcome.again += 1;
                 done.again.push(key.clone());
             }
         }
         done.after = None;
-        Ok(done)
+        done
     }
 
     /// What brings a part on, and since when it is there. An intent whose object never came to be is the extraction's to put: there is nothing to lose yet.
-    /// A clean object that is gone is made again.
-    async fn work(&self, part: &Unfinished) -> Result<Option<(Work, i64)>, Error> {
+    /// A clean object that is gone is made again. One whose metadata can't be read is `clean`'s to refuse: then it lies in a dead-letter queue, and is seen.
+    async fn work(&self, part: &Unfinished, began_ms: i64) -> Result<Option<(Work, i64)>, Error> {
         let raw = part.raw.key();
         let Some(metadata) = self.services.store.head(&raw).await? else {
             return Ok(None);
         };
-        let at_ms = RawMetadata::from_metadata(&raw, &metadata)?.at_ms;
+        let at_ms = RawMetadata::from_metadata(&raw, &metadata).map_or(began_ms, |metadata| metadata.at_ms);
         let clean = CleanKey {
             raw: part.raw.clone(),
             definition: short(&part.definition).to_owned(),

@@ -8,6 +8,13 @@ use std::time::Duration;
 /// A run may start this much later than its moment before it counts as missed; with a `jitter`, twice that if it is more.
 const GRACE: Duration = Duration::from_secs(5 * 60);
 
+/// When a run should be done whose pipeline has no schedule: nobody comes after it who would go on with it.
+pub fn due_without_schedule_ms(started_ms: i64) -> i64 {
+    started_ms.saturating_add(millis(WITHOUT_SCHEDULE))
+}
+
+const WITHOUT_SCHEDULE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// So many skipped runs in a row are an incident: the resource does not come to its turn.
 pub const SKIPPED_IN_A_ROW: usize = 3;
 
@@ -56,10 +63,14 @@ impl Timing {
         (expected <= latest).then_some(expected)
     }
 
-    /// When a run that started at `started_ms` should be done: when the next one starts, and the grace.
+    /// When a run that started at `started_ms` should be done: when the next one starts, and the grace. One that was started between two moments (by
+    /// hand, or after others) has as much time as lies between moments.
     pub fn due_ms(&self, started_ms: i64) -> Option<i64> {
         let next = self.schedule.next_after(timestamp(started_ms)?, &self.zone)?;
-        Some(next.as_millisecond().saturating_add(self.grace_ms))
+        let one_later = self.schedule.next_after(next, &self.zone).unwrap_or(next);
+        let (next_ms, one_later_ms) = (next.as_millisecond(), one_later.as_millisecond());
+        let whole_ms = started_ms.saturating_add(one_later_ms.saturating_sub(next_ms));
+        Some(next_ms.max(whole_ms).saturating_add(self.grace_ms))
     }
 }
 

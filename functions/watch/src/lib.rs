@@ -25,9 +25,9 @@ pub use reconcile::Patience;
 
 use lake::{Definitions, Store};
 use ledger::incident::{self, Incident};
-use ledger::{Ledger, Run, Seen, Sighting};
+use ledger::{Applied, Ledger, Run, Seen, Sighting};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use words::Commands;
 
@@ -109,7 +109,7 @@ pub struct Outcome {
 pub async fn handle(_input: &Tick, run: &Run, services: &Services) -> Result<Outcome, Error> {
     let mut watcher = Watcher::new(run, services);
     watcher.read_standing().await?;
-    let applied = ledger::applied(services.ledger.as_ref()).await?;
+    let applied = watcher.read_applied().await?;
     let dead = watcher.look_at_letters().await;
     watcher.look_at_pipelines(&applied, &dead).await?;
     watcher.judge_letters(&applied, dead).await;
@@ -124,6 +124,8 @@ struct Watcher<'a> {
     now_ms: i64,
     /// The causes that stood when the tick began, with their open incident.
     standing: BTreeMap<String, Option<Incident>>,
+    /// The pipelines of which it is not known what they hold.
+    unread: BTreeSet<String>,
     outcome: Outcome,
     /// What could not be looked at: the first, and how many.
     problem: Option<(String, Error)>,
@@ -140,6 +142,7 @@ impl<'a> Watcher<'a> {
             services,
             now_ms: run.clock.now_ms(),
             standing: BTreeMap::new(),
+            unread: BTreeSet::new(),
             outcome: Outcome::default(),
             problem: None,
             problems: 0,
@@ -156,13 +159,27 @@ impl<'a> Watcher<'a> {
             let page = incident::causes(self.ledger(), after.as_deref(), PAGE).await?;
             let is_last = page.len() < PAGE;
             after = page.last().map(|(cause, _)| cause.clone());
-            let open = |incidents: Vec<Incident>| incidents.into_iter().find(Incident::is_open);
-            self.standing
-                .extend(page.into_iter().map(|(cause, incidents)| (cause, open(incidents))));
+            for (cause, incidents) in page {
+                // What can't be read is told when the tick tells.
+                let open = incidents.unwrap_or_default().into_iter().find(Incident::is_open);
+                self.standing.insert(cause, open);
+            }
             if is_last {
                 return Ok(());
             }
         }
+    }
+
+    /// The pipelines whose notes can be read; the others are problems of the tick, and are not taken for ones that are no more.
+    async fn read_applied(&mut self) -> Result<Vec<Applied>, Error> {
+        let mut all = Vec::new();
+        for (pipeline, applied) in ledger::each_applied(self.ledger()).await? {
+            match self.note(|| format!("the pipeline {pipeline}"), applied.map_err(Error::from)) {
+                Some(applied) => all.push(applied),
+                None => drop(self.unread.insert(pipeline)),
+            }
+        }
+        Ok(all)
     }
 
     async fn see(&mut self, sighting: &Sighting) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use crate::marks::{self, CompletedRun, INCOMPLETE_MAX, Mark, Turn};
 use crate::ports::Work;
 use crate::reconcile::in_turn;
 use crate::{Error, Watcher, words};
-use lake::RunId;
+use lake::{DefinitionError, RunId};
 use ledger::incident::Kind;
 use ledger::{Applied, ResourceId, RunFilter, RunRecord, RunState, Sighting, Totals, run_id_after};
 use pipeline::{Checked, Name, Resource};
@@ -28,6 +28,20 @@ struct News {
     completed: Option<CompletedRun>,
     /// Runs that are not complete, the oldest first, with the objects that each waits for.
     incomplete: Vec<(RunRecord, u64)>,
+    /// Runs that could not be looked at.
+    unseen: BTreeSet<String>,
+}
+
+/// What there was to tell of a run.
+enum Told {
+    /// Nothing, ever.
+    Nothing,
+    /// Nothing yet: so many objects have not reached their end state.
+    Incomplete {
+        objects: u64,
+    },
+    Failed,
+    Completed,
 }
 
 impl Watcher<'_> {
@@ -42,11 +56,14 @@ impl Watcher<'_> {
                 self.outcome.cut_short = true;
                 break;
             }
-            let looked = self.look_at_pipeline(applied, dead).await;
-            seen.extend(
-                self.note(|| format!("the pipeline {}", applied.pipeline), looked)
-                    .unwrap_or_default(),
-            );
+            let looked = self.look_at_resources(applied).await;
+            match self.note(|| format!("the pipeline {}", applied.pipeline), looked) {
+                Some(looked) => seen.extend(looked),
+                None => drop(self.unread.insert(applied.pipeline.to_string())),
+            }
+            // What is owed is owed whatever is wrong with the definition.
+            let reconciled = self.reconcile(&applied.pipeline, dead).await;
+            self.note(|| format!("what the pipeline {} owes", applied.pipeline), reconciled);
             self.outcome.pipelines += 1;
             last = Some(applied.pipeline.clone());
         }
@@ -57,33 +74,48 @@ impl Watcher<'_> {
         };
         marks::change(self.ledger(), marks::TURN, |turn: &mut Turn| turn.clone_from(&next)).await?;
         // Only who has seen them all knows which are no more.
-        if !self.outcome.cut_short && self.problem.is_none() {
+        if !self.outcome.cut_short {
             self.recover_gone(&seen).await?;
         }
         Ok(())
     }
 
-    /// Looks at a pipeline; answers with the resources that it has.
-    async fn look_at_pipeline(&mut self, applied: &Applied, dead: &Dead) -> Result<Vec<ResourceId>, Error> {
+    /// Looks at a pipeline's resources; answers with those that it has. One that can't be looked at does not hide the others.
+    async fn look_at_resources(&mut self, applied: &Applied) -> Result<Vec<ResourceId>, Error> {
         let checked = self.services.definitions.get(&applied.pipeline, &applied.definition).await?;
-        let timing = Timing::of(&checked.pipeline, applied.applied_ms).filter(|_| !applied.removed);
-        let mut looked = Vec::new();
+        let timing = Timing::of(&checked.pipeline, applied.applied_ms);
+        let (mut there, mut looked) = (Vec::new(), Vec::new());
         for resource in &checked.pipeline.resources {
             let id = ResourceId {
                 pipeline: applied.pipeline.clone(),
                 resource: resource.name.clone(),
             };
-            let mark = self.look_at_resource(&id, resource, &checked, timing.as_ref()).await?;
-            looked.push(Looked { id, resource, mark });
-        }
-        if !applied.removed {
-            for resource in looked.iter().filter(|looked| !looked.resource.after.is_empty()) {
-                self.start_after(resource, &looked).await?;
+            let mark = match applied.removed {
+                // What was taken away runs no more: nothing of it can fail or be late, and no resource is there of which an incident could be open.
+                true => self.look_at_removed(&id, resource, &checked).await,
+                false => {
+                    there.push(id.clone());
+                    self.look_at_resource(&id, resource, &checked, timing.as_ref()).await
+                }
+            };
+            if let Some(mark) = self.note(|| format!("the resource {id}"), mark) {
+                looked.push(Looked { id, resource, mark });
             }
         }
-        self.reconcile(&applied.pipeline, dead).await?;
-        // What was taken away runs no more: nothing of it can fail or be late.
-        Ok(looked.into_iter().map(|looked| looked.id).filter(|_| !applied.removed).collect())
+        let waiting = looked.iter().filter(|looked| !looked.resource.after.is_empty() && !applied.removed);
+        for resource in waiting {
+            let started = self.start_after(resource, &looked).await;
+            self.note(|| format!("what {} waits for", resource.id), started);
+        }
+        Ok(there)
+    }
+
+    /// Others are told of the last runs all the same.
+    async fn look_at_removed(&mut self, id: &ResourceId, resource: &Resource, checked: &Checked) -> Result<Mark, Error> {
+        let mark: Mark = marks::read(self.ledger(), &marks::mark_key(id)).await?;
+        let runs = self.runs(id, &mark).await?;
+        let news = self.look_at_runs(&runs, &mark, resource, checked).await;
+        self.remember(id, &runs, mark, &news).await
     }
 
     async fn look_at_resource(
@@ -99,9 +131,11 @@ impl Watcher<'_> {
         self.judge_skipped(id, &runs).await?;
         // One that waits for others has no schedule of its own.
         self.judge_missed(id, &runs, timing.filter(|_| resource.after.is_empty())).await?;
-        let news = self.look_at_runs(&runs, &mark, resource, checked).await?;
+        let news = self.look_at_runs(&runs, &mark, resource, checked).await;
+        // First, for what was told must not be told again when something else goes wrong.
+        let mark = self.remember(id, &runs, mark, &news).await?;
         self.judge_late(id, &news.incomplete, timing).await?;
-        self.remember(id, &runs, mark, news).await
+        Ok(mark)
     }
 
     /// The newest runs of a resource, and older ones that were not complete when they were looked at last; the newest first.
@@ -164,8 +198,11 @@ impl Watcher<'_> {
 
     async fn judge_late(&mut self, id: &ResourceId, incomplete: &[(RunRecord, u64)], timing: Option<&Timing>) -> Result<(), Error> {
         let late = incomplete.iter().find_map(|(run, waiting)| {
-            let due_ms = timing?.due_ms(run.started_ms).filter(|due_ms| *due_ms < self.now_ms)?;
-            Some((run, *waiting, due_ms))
+            let due_ms = match timing {
+                Some(timing) => timing.due_ms(run.started_ms)?,
+                None => freshness::due_without_schedule_ms(run.started_ms),
+            };
+            (due_ms < self.now_ms).then_some((run, *waiting, due_ms))
         });
         match late {
             Some((run, waiting, due_ms)) => {
@@ -183,46 +220,68 @@ impl Watcher<'_> {
         }
     }
 
-    /// Looks at the runs of which nobody was told yet, the oldest first.
-    async fn look_at_runs(&mut self, runs: &[RunRecord], mark: &Mark, resource: &Resource, checked: &Checked) -> Result<News, Error> {
+    /// Looks at the runs of which nobody was told yet, the oldest first. One that can't be looked at does not hide the others, and stays in sight.
+    async fn look_at_runs(&mut self, runs: &[RunRecord], mark: &Mark, resource: &Resource, checked: &Checked) -> News {
         let mut news = News::default();
         let mut newest = mark.completed.as_ref().and_then(CompletedRun::id);
         for run in runs.iter().rev().filter(|run| !mark.told.contains(&run.id.to_string())) {
-            match &run.state {
-                RunState::Skipped { .. } => {}
-                RunState::Extracting => news.incomplete.push((run.clone(), 0)),
-                RunState::Failed { .. } => {
-                    let event = words::failed_event(run, self.now_ms, &self.services.commands);
-                    self.services.events.put(&event).await?;
-                    self.outcome.failed += 1;
+            let looked = self.look_at_run(run, newest, resource, checked).await;
+            match self.note(|| format!("the run {} of {}", run.id, run.resource), looked) {
+                Some(Told::Nothing) => {}
+                Some(Told::Incomplete { objects }) => news.incomplete.push((run.clone(), objects)),
+                Some(Told::Failed) => {
                     news.told.insert(run.id.to_string());
                 }
-                RunState::Extracted => match self.completion(run, resource, checked).await? {
-                    Completion::NotExtracted => {}
-                    Completion::Waiting { objects } => news.incomplete.push((run.clone(), objects)),
-                    Completion::Complete { totals, verdict } => {
-                        self.completed(run, &totals, verdict, newest.is_none_or(|newest| run.id > newest))
-                            .await?;
-                        news.told.insert(run.id.to_string());
-                        if newest.is_none_or(|newest| run.id > newest) {
-                            newest = Some(run.id);
-                            news.completed = Some(CompletedRun {
-                                run: run.id.to_string(),
-                                ended_ms: run.ended_ms.unwrap_or(run.started_ms),
-                            });
-                        }
+                Some(Told::Completed) => {
+                    news.told.insert(run.id.to_string());
+                    if newest.is_none_or(|newest| run.id > newest) {
+                        newest = Some(run.id);
+                        news.completed = Some(CompletedRun {
+                            run: run.id.to_string(),
+                            ended_ms: run.ended_ms.unwrap_or(run.started_ms),
+                        });
                     }
-                },
+                }
+                None => {
+                    news.unseen.insert(run.id.to_string());
+                }
             }
         }
-        Ok(news)
+        news
     }
 
-    /// Judges a run by the definition that it ran under.
+    /// Tells the bus of a run that has come to its end; `newest` is the newest that is complete.
+    async fn look_at_run(&mut self, run: &RunRecord, newest: Option<RunId>, resource: &Resource, checked: &Checked) -> Result<Told, Error> {
+        match &run.state {
+            RunState::Skipped { .. } => Ok(Told::Nothing),
+            RunState::Extracting => Ok(Told::Incomplete { objects: 0 }),
+            RunState::Failed { .. } => {
+                let event = words::failed_event(run, self.now_ms, &self.services.commands);
+                self.services.events.put(&event).await?;
+                self.outcome.failed += 1;
+                Ok(Told::Failed)
+            }
+            RunState::Extracted => match self.completion(run, resource, checked).await? {
+                Completion::NotExtracted => Ok(Told::Nothing),
+                Completion::Waiting { objects } => Ok(Told::Incomplete { objects }),
+                Completion::Complete { totals, verdict } => {
+                    let is_newest = newest.is_none_or(|newest| run.id > newest);
+                    self.completed(run, &totals, verdict, is_newest).await?;
+                    Ok(Told::Completed)
+                }
+            },
+        }
+    }
+
+    /// Judges a run by the definition that it ran under; where this version can't read that any more, by the one that is applied.
     async fn completion(&self, run: &RunRecord, resource: &Resource, checked: &Checked) -> Result<Completion, Error> {
         let own = match run.definition == checked.hash.as_str() {
             true => None,
-            false => Some(self.services.definitions.get(&run.resource.pipeline, &run.definition).await?),
+            false => match self.services.definitions.get(&run.resource.pipeline, &run.definition).await {
+                Ok(own) => Some(own),
+                Err(DefinitionError::Refused { .. } | DefinitionError::Damaged { .. }) => None,
+                Err(error) => return Err(error.into()),
+            },
         };
         let checked = own.as_deref().unwrap_or(checked);
         let named = |resource: &&Resource| resource.name == run.resource.resource;
@@ -263,15 +322,16 @@ impl Watcher<'_> {
     }
 
     /// Remembers the news, after they were told.
-    async fn remember(&self, id: &ResourceId, runs: &[RunRecord], mut mark: Mark, news: News) -> Result<Mark, Error> {
+    async fn remember(&self, id: &ResourceId, runs: &[RunRecord], mut mark: Mark, news: &News) -> Result<Mark, Error> {
         let looked_at: BTreeSet<String> = runs.iter().map(|run| run.id.to_string()).collect();
         let add = |mark: &mut Mark| {
             mark.told.extend(news.told.iter().cloned());
             // Older ones are not looked at again.
             mark.told.retain(|run| looked_at.contains(run));
+            let unseen = news.unseen.intersection(&mark.incomplete).cloned();
+            let incomplete: BTreeSet<String> = news.incomplete.iter().map(|(run, _)| run.id.to_string()).chain(unseen).collect();
             // Ids are in the order of time, and so are their texts.
-            let incomplete = news.incomplete.iter().rev().map(|(run, _)| run.id.to_string());
-            mark.incomplete = incomplete.take(INCOMPLETE_MAX).collect();
+            mark.incomplete = incomplete.into_iter().rev().take(INCOMPLETE_MAX).collect();
             let is_newer = |newest: &CompletedRun| mark.completed.as_ref().is_none_or(|there| there.run < newest.run);
             if let Some(newest) = news.completed.as_ref().filter(|newest| is_newer(newest)) {
                 mark.completed = Some(newest.clone());
@@ -299,6 +359,15 @@ impl Watcher<'_> {
             }
             completed.insert(name.clone(), run);
         }
+        // Beside a run that is at work it would be skipped, and start no more: the next tick asks again.
+        if self
+            .ledger()
+            .held(&waiting.id)
+            .await?
+            .is_some_and(|held| held.expires_ms > self.now_ms)
+        {
+            return Ok(());
+        }
         let ids: Vec<_> = completed.values().filter_map(CompletedRun::id).collect();
         let ended_ms = completed.values().map(|run| run.ended_ms).max().unwrap_or(self.now_ms);
         let work = Work::Extract {
@@ -320,7 +389,7 @@ impl Watcher<'_> {
             let incident = incident.as_ref().filter(|incident| is_of_runs(incident.kind));
             incident
                 .and_then(|incident| incident.resource.as_ref())
-                .is_some_and(|resource| !there.contains(resource))
+                .is_some_and(|resource| !there.contains(resource) && !self.unread.contains(resource.pipeline.as_str()))
         });
         let gone: Vec<String> = gone.map(|(cause, _)| cause.clone()).collect();
         for cause in gone {

@@ -6,23 +6,29 @@ use ledger::incident::{self, Incident, Transition};
 impl Watcher<'_> {
     /// Tells of everything that nobody was told of, also what an earlier tick left.
     pub(crate) async fn tell(&mut self) {
-        let mut after: Option<String> = None;
+        let (mut after, mut tried): (Option<String>, usize) = (None, 0);
         loop {
             let page = incident::causes(self.ledger(), after.as_deref(), PAGE).await.map_err(Error::from);
             let Some(page) = self.note(|| "the causes of incidents".to_owned(), page) else {
                 return;
             };
-            for incident in page.iter().flat_map(|(_, incidents)| incidents) {
-                if self.outcome.told >= self.services.limits.told_max {
-                    return;
+            let is_last = page.len() < PAGE;
+            for (cause, incidents) in page {
+                let incidents = self.note(|| cause.clone(), incidents.map_err(Error::from));
+                for incident in incidents.into_iter().flatten() {
+                    // Those that could not be told count too: a topic that is down is not asked once for each of thousands.
+                    if tried >= self.services.limits.told_max || self.run.is_out_of_time() {
+                        return;
+                    }
+                    tried += incident.untold.len();
+                    let told = self.tell_of(&incident).await;
+                    self.note(|| format!("the incident {}", incident.id), told);
                 }
-                let told = self.tell_of(incident).await;
-                self.note(|| format!("the incident {}", incident.id), told);
+                after = Some(cause);
             }
-            if page.len() < PAGE {
+            if is_last {
                 return;
             }
-            after = page.into_iter().next_back().map(|(cause, _)| cause);
         }
     }
 

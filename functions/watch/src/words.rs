@@ -128,7 +128,7 @@ fn of(about: &About) -> String {
 
 pub fn stuck(resource: &ResourceId, objects: u64, attempts: u32) -> String {
     format!(
-        "{} of {resource} reached no end state, though queued again {attempts} times: not loaded, not rejected, in no dead-letter queue that was seen",
+        "{} of {resource} reached no end state, though queued again {attempts} times: neither loaded nor refused; what lies in a dead-letter queue is an incident of its own",
         counted(objects, "object")
     )
 }

@@ -60,6 +60,25 @@ fn a_queues_visibility_is_six_times_the_time_out() {
     assert!(tried >= 3 * 6 * 4, "only {tried} were tried");
 }
 
+/// An extract that was killed holds its lease until that ends. A message that came back sooner would be answered `skipped`, and nothing would go on with the
+/// run before the next tick.
+#[test]
+fn a_message_of_extract_comes_back_after_the_lease_of_who_was_killed() {
+    let template = template();
+    let lease = extract::Settings::default().lease.as_secs();
+    let mut tried = 0;
+    for seconds in template["Parameters"]["ExtractSeconds"]["AllowedValues"].as_array().unwrap() {
+        let stack = Stack::with(&[("ExtractSeconds", seconds.as_str().unwrap())]);
+        let visibility = number(&stack.resources["ExtractQueue"].properties["VisibilityTimeout"]);
+        assert!(
+            visibility > lease,
+            "{seconds}: back after {visibility} s, the lease lasts {lease} s"
+        );
+        tried += 1;
+    }
+    assert!(tried > 0);
+}
+
 /// Watch queues an object again only when no message of it can be left: later than five receives of the longest visibility.
 #[test]
 fn watch_waits_for_the_last_receive() {

@@ -35,25 +35,28 @@ class Keeper(keeper.Keeper):
         self.settings = environment
         self.start_server([sys.executable, "-m", "ministack"], own | environment, lambda: is_healthy(port))
 
-    def call(self, service, operation, parameters):
+    def call(self, service, operation, parameters, credentials=None):
         """Calls an operation; bytes in the reply become text if they are that, else base64."""
-        return plain(getattr(self.client(service), operation)(**parameters))
+        own = {"AccessKeyId": self.settings["AWS_ACCESS_KEY_ID"], "SecretAccessKey": self.settings["AWS_SECRET_ACCESS_KEY"]}
+        return plain(getattr(self.client(service, credentials or own), operation)(**parameters))
 
-    def client(self, service):
+    def client(self, service, credentials):
         import botocore.config
         import botocore.session
 
-        if service not in self.clients:
+        client = (service, credentials["AccessKeyId"])
+        if client not in self.clients:
             config = botocore.config.Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, read_timeout=600)
-            self.clients[service] = botocore.session.get_session().create_client(
+            self.clients[client] = botocore.session.get_session().create_client(
                 service,
                 endpoint_url=self.settings["AWS_ENDPOINT_URL"],
                 region_name=self.settings["AWS_REGION"],
-                aws_access_key_id=self.settings["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=self.settings["AWS_SECRET_ACCESS_KEY"],
+                aws_access_key_id=credentials["AccessKeyId"],
+                aws_secret_access_key=credentials["SecretAccessKey"],
+                aws_session_token=credentials.get("SessionToken"),
                 config=config,
             )
-        return self.clients[service]
+        return self.clients[client]
 
     def kill_function(self, name):
         """Kills what runs of a function, as a lack of memory would; says how many that were."""

@@ -100,6 +100,14 @@ impl Emulator {
         self.keeper.ask(&request)
     }
 
+    /// Calls an operation as another principal, by the `Credentials` that `sts assume_role` answered.
+    pub fn try_call_as(&self, credentials: &Value, service: &str, operation: &str, parameters: Value) -> Result<Value, String> {
+        let request = json!({
+            "do": "call", "service": service, "operation": operation, "parameters": parameters, "credentials": credentials,
+        });
+        self.keeper.ask(&request)
+    }
+
     /// Kills what runs of a function at this moment, as a lack of memory would; says how many processes that were.
     pub fn kill_function(&self, name: &str) -> u64 {
         let killed = self.keeper.ask(&json!({"do": "kill_function", "name": name}));

@@ -1,13 +1,13 @@
 //! `apply`: looks at files and stack, and carries a plan out. In an order in which it may be killed anywhere: what is left is done when it is typed again.
 
-use super::{CloudError, Stack};
+use super::{CloudError, Stack, secrets};
 use crate::{
     apply::{self, CollectionWanted, DefinitionWanted, PipelineWanted, Plan, There, Wanted, plan::ScheduleStep, schedule},
     local::{Found, clock::SystemClock},
     publish::{self, ClaimError, PublishError, Published, Resolved},
 };
 use documents::{Change, Contract, DocumentsError, Tightness};
-use ledger::{Clock as _, CollectionClaim, LedgerError, ResourceId, Unfinished, applied, applied::Applied};
+use ledger::{Clock as _, CollectionClaim, LedgerError, ResourceId, Shelf, Unfinished, applied, applied::Applied};
 use pipeline::{Checked, Resource};
 use std::collections::BTreeSet;
 
@@ -67,7 +67,12 @@ impl Apply<'_> {
             applied: applied::applied(self.stack.ports.ledger.as_ref()).await?,
             schedules: self.stack.schedules.all().await?,
         };
-        Ok((apply::plan(&wanted, &there), wanted))
+        let mut plan = apply::plan(&wanted, &there);
+        for found in self.found {
+            // A pipeline may be there before its secret is.
+            plan.left.extend(secrets::look(self.stack, &found.checked).await.wrong);
+        }
+        Ok((plan, wanted))
     }
 
     async fn wanted(&self, found: &Found) -> Result<PipelineWanted, ApplyError> {
@@ -161,13 +166,14 @@ impl Apply<'_> {
         let ports = &self.stack.ports;
         let published = publish::publish(ports, &found.checked, &found.text).await?;
         let pipeline = &found.checked.pipeline.pipeline;
+        let known_ms = self.scheduled_since(&published.checked).await?;
         let note = Applied {
             pipeline: pipeline.clone(),
             definition: published.checked.hash.to_string(),
             generation: published.generation,
             file: found.name.clone(),
             removed: false,
-            applied_ms: SystemClock.now_ms(),
+            applied_ms: known_ms.unwrap_or_else(|| SystemClock.now_ms()),
         };
         applied::put_applied(ports.ledger.as_ref(), &note).await?;
         say(&format!(
@@ -176,6 +182,24 @@ impl Apply<'_> {
             published.generation
         ));
         Ok(published)
+    }
+
+    /// Since when the pipeline has the schedules that it has now, if an edit left them as they were: `watch` counts missed runs from there, and one that was
+    /// missed before the edit stays missed.
+    async fn scheduled_since(&self, now: &Checked) -> Result<Option<i64>, ApplyError> {
+        let ports = &self.stack.ports;
+        let Some(note) = ports.ledger.note(Shelf::Pipelines, now.pipeline.pipeline.as_str()).await? else {
+            return Ok(None);
+        };
+        let before = serde_json::from_str::<Applied>(&note.text).ok().filter(|before| !before.removed);
+        let Some(before) = before else { return Ok(None) };
+        // A definition that can't be read has schedules that nobody knows.
+        let Ok(definition) = ports.definitions.get(&before.pipeline, &before.definition).await else {
+            return Ok(None);
+        };
+        let wiring = self.stack.names.wiring();
+        let schedules = |of: &Checked| schedule::schedules(&of.pipeline, &wiring);
+        Ok((schedules(&definition) == schedules(now)).then_some(before.applied_ms))
     }
 
     /// Tightens the validator, unless documents of an older definition may still come.

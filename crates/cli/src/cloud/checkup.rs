@@ -1,6 +1,6 @@
 //! What the doctor finds of a stack: whether each part can be reached with the caller's rights, and what waits in it. Nothing is changed.
 
-use super::{CloudError, Stack, names::Queue};
+use super::{CloudError, Stack, names::Queue, secrets};
 use crate::{failure::chain, local::clock::SystemClock, output::numbers::counted};
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef};
 use aws_smithy_types::{DateTime, date_time::Format};
@@ -48,6 +48,7 @@ pub async fn look(stack: &Stack, command: &(dyn Fn(&str) -> String + Sync)) -> V
         parts.push(dead(stack, &queue, command).await);
     }
     parts.push(schedules(stack, command).await);
+    parts.push(secrets_part(stack).await);
     parts.push(documents(stack).await);
     parts
 }
@@ -170,6 +171,30 @@ async fn schedules(stack: &Stack, command: &(dyn Fn(&str) -> String + Sync)) -> 
             format!("{} disabled by hand", counted(off, "schedule")),
             Some(format!("{} puts it right", command("apply"))),
         ),
+    }
+}
+
+/// What the pipelines that are applied ask for.
+async fn secrets_part(stack: &Stack) -> Part {
+    let applied = match ledger::applied::applied(stack.ports.ledger.as_ref()).await {
+        Ok(applied) => applied,
+        Err(error) => return Part::unreachable("secrets", &error),
+    };
+    let (mut wrong, mut unread) = (Vec::new(), Vec::new());
+    for one in applied.iter().filter(|one| !one.removed) {
+        match stack.ports.definitions.get(&one.pipeline, &one.definition).await {
+            Ok(checked) => {
+                let found = secrets::look(stack, &checked).await;
+                wrong.extend(found.wrong);
+                unread.extend(found.unread);
+            }
+            Err(error) => wrong.push(format!("{}: {}", one.pipeline, chain(&error))),
+        }
+    }
+    match (wrong.len(), unread.as_slice()) {
+        (0, []) => Part::well("secrets", "all that the pipelines ask for are there"),
+        (0, unread) => Part::well("secrets", &format!("this identity may not read {}", unread.join(", "))),
+        (faults, _) => Part::wrong("secrets", &counted(faults as u64, "fault"), wrong.join("; "), None),
     }
 }
 

@@ -82,9 +82,9 @@ impl CloudError {
             CloudError::Aws { .. } if self.is_missing() => {
                 Some("see that the stack is deployed in this account and region (`sam deploy`), and that its name is right".to_owned())
             }
-            CloudError::Aws { code: Some(code), .. } if code.contains("Denied") || code.contains("NotAuthorized") => {
-                Some("this identity lacks the permission: `tidemill doctor --stack NAME` lists what is allowed".to_owned())
-            }
+            CloudError::Aws { code: Some(code), .. } if code.contains("Denied") || code.contains("NotAuthorized") => Some(
+                "this identity lacks the permission: allow it in its policy; `tidemill doctor` tells what else it can't reach".to_owned(),
+            ),
             CloudError::Aws { code: Some(code), .. } if code.contains("Token") || code.contains("Signature") => {
                 Some("the credentials are not valid (any more): sign in again, and see that the clock is right".to_owned())
             }

@@ -11,6 +11,7 @@ pub mod queues;
 pub mod redrive;
 pub mod replay;
 mod schedules;
+pub mod secrets;
 mod stack;
 
 pub use error::CloudError;

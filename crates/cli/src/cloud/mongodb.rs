@@ -3,7 +3,7 @@
 use super::CloudError;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use documents::mongodb::{Uri, UriError};
+use documents::mongodb::{Uri, UriError, with_database};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::sync::{Mutex, PoisonError};
@@ -46,29 +46,16 @@ impl SecretUri {
             let problem = "is not a JSON object with the text `uri` (and, if the URI names none, `database`)";
             UriError::Unusable(format!("the secret `{}` {problem}", self.secret))
         })?;
-        Ok(with_database(fields.uri.trim(), fields.database.as_deref()).into())
+        let database = fields.database.filter(|name| !name.is_empty());
+        Ok(match database {
+            Some(database) => with_database(&fields.uri, &database).into(),
+            None => fields.uri.trim().to_owned().into(),
+        })
     }
 }
 
 fn advice() -> &'static str {
     "see that it is there and that this identity may read it, or set `TIDEMILL_MONGODB_URI`"
-}
-
-/// The URI with the database in its path, unless it names one.
-fn with_database(uri: &str, database: Option<&str>) -> String {
-    let Some(database) = database.filter(|name| !name.is_empty()) else {
-        return uri.to_owned();
-    };
-    let (address, options) = match uri.split_once('?') {
-        Some((address, options)) => (address, format!("?{options}")),
-        None => (uri, String::new()),
-    };
-    let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
-    match after_scheme.split_once('/') {
-        Some((_, named)) if !named.is_empty() => uri.to_owned(),
-        Some(_) => format!("{address}{database}{options}"),
-        None => format!("{address}/{database}{options}"),
-    }
 }
 
 #[async_trait]
@@ -82,21 +69,5 @@ impl Uri for SecretUri {
         let uri = self.read().await?;
         *kept() = Some(uri.clone());
         Ok(uri)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_database_is_the_uris_or_the_secrets() {
-        let check = |uri: &str, expected: &str| assert_eq!(with_database(uri, Some("shop")), expected);
-        check("mongodb://a:b@h:1,i:2", "mongodb://a:b@h:1,i:2/shop");
-        check("mongodb://h/?tls=true", "mongodb://h/shop?tls=true");
-        check("mongodb://h?tls=true", "mongodb://h/shop?tls=true");
-        check("mongodb+srv://h/mine?tls=true", "mongodb+srv://h/mine?tls=true");
-        assert_eq!(with_database("mongodb://h", None), "mongodb://h");
-        assert_eq!(with_database("mongodb://h", Some("")), "mongodb://h");
     }
 }

@@ -82,8 +82,13 @@ impl Names {
         self.stack.clone()
     }
 
+    /// What the names of the stack's secrets begin with.
+    pub fn secret_prefix(&self) -> String {
+        format!("{}/", self.stack)
+    }
+
     pub fn mongodb_secret(&self) -> String {
-        format!("{}/mongodb", self.stack)
+        format!("{}mongodb", self.secret_prefix())
     }
 
     /// What every schedule of the stack has.

@@ -2,7 +2,7 @@
 
 use super::{Ended, HomeAt, check::Taken};
 use crate::{
-    Context, Failure, Status,
+    Context, Failure, Status, apply as planning,
     arguments::Apply,
     cloud::{
         ApplyLease, Stack,
@@ -13,7 +13,7 @@ use crate::{
 };
 use anyhow::anyhow;
 use serde_json::json;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 pub(super) async fn run(typed: &Apply, stack: &str, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
     apply(typed, stack, at, as_json, context).await.map_err(|mut failure| {
@@ -73,7 +73,7 @@ async fn carry_out(apply: &apply::Apply<'_>, stack: &Stack, as_json: bool, conte
     Ok(Status::Well)
 }
 
-fn show(plan: &crate::apply::Plan, stack: &Stack, as_json: bool, context: &mut Context) -> std::io::Result<()> {
+fn show(plan: &planning::Plan, stack: &Stack, as_json: bool, context: &mut Context) -> std::io::Result<()> {
     if as_json {
         return json::line(&mut context.out, &plan.to_json(&stack.names.stack));
     }
@@ -88,25 +88,21 @@ fn show(plan: &crate::apply::Plan, stack: &Stack, as_json: bool, context: &mut C
 /// All files, each without fault and beside the others; every fault of every file is shown.
 fn files(typed: &Apply, context: &mut Context) -> Result<Vec<Found>, Failure> {
     let names = match typed.files.as_slice() {
-        [] => pipelines::names(&context.folder),
+        [] => all(context)?,
         named => named.to_vec(),
     };
-    if names.is_empty() && !context.path(pipelines::FOLDER).is_dir() {
-        let error = anyhow!(
-            "there is no folder `{}` here: nothing says which pipelines the stack is to run",
-            pipelines::FOLDER
-        );
-        return Err(Failure::wrong(error).next("go to the folder that holds it, or name the files: tidemill apply FILES"));
-    }
     let (mut found, mut wrong, mut taken) = (Vec::with_capacity(names.len()), 0, Taken::default());
     for name in &names {
         match pipelines::find(name, &context.folder) {
+            // Named twice it is still one.
+            Ok(one) if found.iter().any(|known: &Found| known.name == one.name) => {}
             Ok(one) => {
                 let clashes = taken.clashes(&one);
                 wrong += clashes.len();
                 for clash in clashes {
                     Failure::wrong(anyhow!(clash)).report(false, context);
                 }
+                wrong += laptop_only(&one, context)?;
                 found.push(one);
             }
             Err(error) => {
@@ -119,6 +115,34 @@ fn files(typed: &Apply, context: &mut Context) -> Result<Vec<Found>, Failure> {
         0 => Ok(found),
         _ => Err(Failure::wrong(anyhow!("nothing was applied: put the files right first"))),
     }
+}
+
+/// Says why no function could run the pipeline. That is a fault of one that is to run by itself; another may be there for laptops. Answers with the faults.
+fn laptop_only(found: &Found, context: &mut Context) -> Result<usize, Failure> {
+    let reasons = planning::laptop_only(&found.checked);
+    let is_fault = found.checked.pipeline.schedule.is_some();
+    for reason in &reasons {
+        let told = format!("{} can't run in the cloud: {reason}", found.name);
+        match is_fault {
+            true => drop(Failure::wrong(anyhow!(told)).report(false, context)),
+            false => writeln!(context.err, "note: {told}")?,
+        }
+    }
+    Ok(if is_fault { reasons.len() } else { 0 })
+}
+
+/// The files of the folder. One that was passed over would be taken for one that is gone, and its pipeline be taken away.
+fn all(context: &Context) -> Result<Vec<String>, Failure> {
+    pipelines::files(&context.folder).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let error = anyhow!(
+                "there is no folder `{}` here: nothing says which pipelines the stack is to run",
+                pipelines::FOLDER
+            );
+            Failure::wrong(error).next("go to the folder that holds it, or name the files: tidemill apply FILES")
+        }
+        _ => Failure::wrong(anyhow!(error).context(format!("could not read the folder `{}`", pipelines::FOLDER))),
+    })
 }
 
 /// Collections that other pipelines write are told all together, before anything is done.

@@ -122,14 +122,74 @@ pub fn read(name: &str, path: &Path) -> Result<String, PipelineError> {
     String::from_utf8(bytes).map_err(|_| PipelineError::NotText { path: name.to_owned() })
 }
 
+/// All pipeline files of `pipelines/` as paths to type, in order: for whom a file that is passed over is one that is gone.
+///
+/// # Errors
+/// When the folder can't be read to its end, or holds a pipeline file whose name is not UTF-8.
+pub fn files(folder: &Path) -> io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder.join(FOLDER))? {
+        let path = entry?.path();
+        if !is_yaml(&path) {
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default();
+        let Some(name) = name.to_str() else {
+            let problem = format!("the name of the file `{}` is not UTF-8", name.to_string_lossy());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        };
+        files.push(format!("{FOLDER}/{name}"));
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
 /// The names of the pipelines in `pipelines/`, in order.
 pub fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder.join(FOLDER)) else {
         return Vec::new();
     };
     let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let yaml = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml"));
+    let yaml = files.filter(|path| is_yaml(path));
     let mut names: Vec<String> = yaml.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
     names.sort_unstable();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn folder_with(files: &[&std::ffi::OsStr]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(FOLDER)).unwrap();
+        for file in files {
+            fs::write(folder.path().join(FOLDER).join(file), "").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn no_file_is_passed_over() {
+        let folder = folder_with(&["b.yml", "a.yaml", "b.yaml", "README.md"].map(std::ffi::OsStr::new));
+        assert_eq!(
+            files(folder.path()).unwrap(),
+            ["pipelines/a.yaml", "pipelines/b.yaml", "pipelines/b.yml"]
+        );
+        let gone = tempfile::tempdir().unwrap();
+        assert_eq!(files(gone.path()).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_whose_name_can_not_be_told_is_no_file_that_is_gone() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let folder = folder_with(&[std::ffi::OsStr::from_bytes(b"\xff.yaml")]);
+        assert!(files(folder.path()).unwrap_err().to_string().contains("is not UTF-8"));
+    }
 }

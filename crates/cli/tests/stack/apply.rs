@@ -18,8 +18,8 @@ fn twice_is_once() {
     insta::assert_snapshot!(first.masked(&desk), @r"
     stack STACK (account 000000000000, us-east-1)
 
-      + definition  orders  60d6d388, new in this stack
-      + definition  returns  b3c91a4c, new in this stack
+      + definition  orders  0fdbe408, new in this stack
+      + definition  returns  0e4b2ef3, new in this stack
       + schedule  orders.orders  cron(0 6 * * ? *) in UTC
       + schedule  returns.returns  rate(5 minutes) in UTC
 
@@ -27,8 +27,8 @@ fn twice_is_once() {
 
     Applied: 4 created, 0 changed, 0 deleted
     --- err, exit 0
-    orders: published 60d6d388 as generation 1
-    returns: published b3c91a4c as generation 1
+    orders: published 0fdbe408 as generation 1
+    returns: published 0e4b2ef3 as generation 1
     created the schedule orders.orders
     created the schedule returns.returns
     ");
@@ -60,7 +60,7 @@ fn an_edited_pipeline_is_one_definition_and_its_schedule() {
     insta::assert_snapshot!(desk.apply().masked(&desk), @r"
     stack STACK (account 000000000000, us-east-1)
 
-      ~ definition  orders  eca45cbb, the file was edited
+      ~ definition  orders  aa7f88f5, the file was edited
       ~ schedule  orders.orders
       expression: rate(1 hour) -> rate(2 hours)
 
@@ -68,7 +68,7 @@ fn an_edited_pipeline_is_one_definition_and_its_schedule() {
 
     Applied: 0 created, 2 changed, 0 deleted
     --- err, exit 0
-    orders: published eca45cbb as generation 2
+    orders: published aa7f88f5 as generation 2
     changed the schedule orders.orders
     ");
     assert_eq!(desk.schedule("orders.orders")["ScheduleExpression"], "rate(2 hours)");
@@ -182,6 +182,74 @@ fn all_faults_are_told_and_nothing_is_done() {
         assert!(said.err.contains(expected), "{expected}: {}", said.err);
     }
     assert!(desk.schedules().is_empty());
+}
+
+#[tokio::test]
+async fn missed_runs_are_counted_from_when_the_schedules_were_made() {
+    let desk = Desk::new();
+    let ledger = desk.ledger();
+    desk.pipeline("orders", "rate(1 hour)");
+    assert_eq!(desk.apply().code, 0);
+    let first = applied::applied(&ledger).await.unwrap().remove(0);
+    // Edited, but not in its schedules: what was missed before stays missed.
+    desk.write("pipelines/orders.yaml", &ORDERS.replace("min: 0", "min: -10"));
+    assert_eq!(desk.apply().code, 0);
+    let edited = applied::applied(&ledger).await.unwrap().remove(0);
+    assert_eq!((edited.generation, edited.applied_ms), (2, first.applied_ms));
+    desk.pipeline("orders", "rate(2 hours)");
+    assert_eq!(desk.apply().code, 0);
+    let moved = applied::applied(&ledger).await.unwrap().remove(0);
+    assert!(moved.applied_ms > first.applied_ms, "{moved:?}");
+}
+
+#[test]
+fn what_only_a_laptop_can_run_is_told() {
+    let desk = Desk::new();
+    let local = ORDERS.replace("{root: \"https://files.example.org/\"}", "{}");
+    desk.write("pipelines/orders.yaml", &local);
+    let said = desk.apply();
+    assert!(
+        said.code == 2 && said.err.contains("the file `orders.csv` is in a folder of this machine"),
+        "{said:?}"
+    );
+    assert!(desk.schedules().is_empty());
+    // What does not run by itself may be there for laptops.
+    desk.write("pipelines/orders.yaml", &local.replace("schedule: rate(1 hour)\n", ""));
+    let said = desk.apply();
+    assert!(
+        said.code == 0 && said.err.contains("note: pipelines/orders.yaml can't run in the cloud"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_told_and_asked_for_again() {
+    let desk = Desk::new();
+    let root = "root: \"https://files.example.org/\"";
+    let text = ORDERS.replace(root, &format!("{root}, auth: {{bearer: {{token: \"${{secret:shop#token}}\"}}}}"));
+    desk.write("pipelines/orders.yaml", &text);
+    let missing = format!("note: orders: there is no secret `{}/shop`", desk.names.stack);
+    for _ in 0..2 {
+        let said = desk.apply();
+        assert!(said.code == 0 && said.out.contains(&missing), "{said:?}");
+    }
+    let doctor = desk.type_in(&["doctor"]);
+    assert!(doctor.out.contains("wrong: secrets: orders: there is no secret"), "{doctor:?}");
+    let secret = json!({"Name": format!("{}/shop", desk.names.stack), "SecretString": "{\"token\": \"t0p\"}"});
+    desk.aws().call("secretsmanager", "create_secret", secret);
+    let said = desk.apply();
+    assert!(
+        said.out.contains(NOTHING) && !said.out.contains("note:") && !said.out.contains("t0p"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_file_that_is_named_twice_is_one() {
+    let desk = Desk::new();
+    desk.pipeline("orders", "rate(1 hour)");
+    let said = desk.type_in(&["apply", "orders", "pipelines/orders.yaml", "--skip-collections"]);
+    assert!(said.out.contains("Plan: 2 to create, 0 to change"), "{said:?}");
 }
 
 #[tokio::test]

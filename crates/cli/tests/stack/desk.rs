@@ -25,7 +25,7 @@ static DESKS: AtomicU32 = AtomicU32::new(0);
 
 pub const ORDERS: &str = "pipeline: orders
 schedule: rate(1 hour)
-source: {files: {}}
+source: {files: {root: \"https://files.example.org/\"}}
 resources:
   - name: orders
     file: {path: orders.csv}

@@ -11,7 +11,11 @@ use documents::{Documents, MongoDocuments, mongodb::Fixed};
 use host::event::{CleanMessage, ExtractMessage, Message as _, Origin};
 use lake::Key;
 use servers::mongodb::{Database, shared};
-use std::{collections::BTreeMap, process::Stdio, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    process::{Child, Stdio},
+    sync::Arc,
+};
 
 /// What plays the functions of a stack, in this process.
 fn functions(desk: &Desk, database: &Database<'_>) -> Runner {
@@ -39,7 +43,7 @@ async fn run(desk: &Desk, database: &Database<'_>) {
         text: found.text,
         folder: desk.folder(),
         resource: None,
-        base_url: None,
+        base_url: Some(".".to_owned()),
         pages_max: None,
     };
     let reports = runner.run(&request).await.unwrap();
@@ -96,6 +100,17 @@ async fn a_replay_of_what_has_expired_says_so() {
     assert!(said.code == 1 && said.err.contains("raw/ of orders/orders has expired"), "{said:?}");
 }
 
+/// The message that a command sends.
+fn sent(desk: &Desk, queue: &str, command: &mut Child) -> String {
+    loop {
+        if let Some(body) = desk.messages(queue).pop() {
+            return body;
+        }
+        let ended = command.try_wait().unwrap();
+        assert!(ended.is_none(), "the command ended without a message: {ended:?}");
+    }
+}
+
 /// As `extract`, `clean` and `load` do when the message comes.
 async fn answer(desk: &Desk, runner: &Runner, message: &ExtractMessage) {
     let home = &runner.home;
@@ -114,7 +129,7 @@ async fn answer(desk: &Desk, runner: &Runner, message: &ExtractMessage) {
         generation,
         resource: message.resource.clone(),
         run: message.run_id().unwrap(),
-        base_url: None,
+        base_url: Some(".".to_owned()),
         folder: desk.folder(),
         pages_max: None,
         continues: false,
@@ -144,13 +159,9 @@ async fn a_run_is_followed_to_its_last_document() {
     desk.write("orders.csv", "id,total\na1,10.5\na2,-3\na3,7\n");
     assert_eq!(desk.apply().code, 0);
     let mut command = desk.command(&["run", "orders"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let queue = desk.names.queue(Queue::Extract);
-    let body = loop {
-        if let Some(body) = desk.messages(&queue).pop() {
-            break body;
-        }
-    };
+    let body = sent(&desk, &queue, &mut child);
     let origin = Origin {
         lake_bucket: None,
         sent_ms: 0,
@@ -200,13 +211,9 @@ async fn a_replay_goes_through_a_queue_of_its_own_under_the_newest_definition() 
     let applied = desk.type_in(&["apply"]);
     assert!(applied.code == 0 && applied.out.contains("~ definition"), "{applied:?}");
     let mut command = desk.command(&["replay", "orders", "--json"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let queue = desk.names.queue(Queue::CleanReplay);
-    let body = loop {
-        if let Some(body) = desk.messages(&queue).pop() {
-            break body;
-        }
-    };
+    let body = sent(&desk, &queue, &mut child);
     let origin = Origin {
         lake_bucket: None,
         sent_ms: 0,

@@ -187,7 +187,19 @@ impl Link {
         if fault.kind == FaultKind::SignIn {
             return Err(self.renew(&connected, fault).await?);
         }
+        if fault.kind == FaultKind::Unreachable {
+            self.forget(&connected).await;
+        }
         Err(fault)
+    }
+
+    /// Lets a client go that found no server. A driver keeps what it learned of a deployment, and may never look again at a server that left it: a process
+    /// that lives long, as a function's does, would not see it come back. The next call makes a new client, of a URI that may be new too.
+    async fn forget(&self, gone: &Arc<Connected>) {
+        let mut slot = self.connected.lock().await;
+        if slot.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, gone)) {
+            *slot = None;
+        }
     }
 
     /// Asks for the URI again; if it is another one (or another call has made a new client meanwhile), the fault becomes `Renewed`. It does so too when the

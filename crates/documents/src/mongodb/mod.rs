@@ -30,7 +30,7 @@ use self::client::Link;
 use crate::{Batch, Change, Contract, Documents, DocumentsError, Replaced, Target, Tightness, Version, WriteOutcome};
 
 pub use self::examine::{Examination, ExaminedCollection, Permission};
-pub use self::uri::{Fixed, Uri, UriError, Whereabouts};
+pub use self::uri::{Fixed, Uri, UriError, Whereabouts, with_database};
 
 /// Documents in a MongoDB database. Nothing is asked of the server, or of [`Uri`], before the first call that needs it.
 pub struct MongoDocuments {

@@ -51,6 +51,39 @@ impl Uri for Fixed {
     }
 }
 
+/// The URI with a database: its own, or else this one. What is no URI stays as it is, for the driver to tell.
+///
+/// A database in a URI is also where a password is looked up, unless `authSource` says otherwise: without one that is `admin`, and must stay so.
+pub fn with_database(uri: &str, database: &str) -> String {
+    let uri = uri.trim();
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return uri.to_owned();
+    };
+    let (before, mut options) = match rest.split_once('?') {
+        Some((before, options)) => (before, format!("?{options}")),
+        None => (rest, String::new()),
+    };
+    if before.contains('@') && !says_where_users_are(&options) {
+        options.push_str(if options.len() > 1 { "&" } else { "?" });
+        options = options.replacen("??", "?", 1) + "authSource=admin";
+    }
+    // A user's name and password hold no `/` as it is.
+    match before.split_once('/') {
+        Some((_, named)) if !named.is_empty() => uri.to_owned(),
+        Some((hosts, _)) => format!("{scheme}://{hosts}/{database}{options}"),
+        None => format!("{scheme}://{before}/{database}{options}"),
+    }
+}
+
+/// Whether the options name the database of the users, or a mechanism that has one of its own.
+fn says_where_users_are(options: &str) -> bool {
+    options.trim_start_matches('?').split('&').any(|option| {
+        let option = option.to_ascii_lowercase();
+        let mechanism = option.strip_prefix("authmechanism=");
+        option.starts_with("authsource=") || mechanism.is_some_and(|mechanism| !mechanism.starts_with("scram"))
+    })
+}
+
 /// Where a URI leads to: what may be shown of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whereabouts {

@@ -121,3 +121,17 @@ async fn what_is_not_on_a_majority_is_not_done() {
         store.declare(&target(), &contract("a")).await.unwrap();
     }
 }
+
+/// However a server ended: a process that lives long must see it come back.
+#[tokio::test]
+async fn a_server_that_was_stopped_and_started_again_is_found_by_the_same_store() {
+    let server = server();
+    let database = server.fresh_database();
+    let store = open(&with(&database.uri(), "serverSelectionTimeoutMS=2000"));
+    store.declare(&target(), &contract("a")).await.unwrap();
+    server.stop();
+    let away = store.count(&name("things")).await;
+    assert!(away.as_ref().is_err_and(documents::DocumentsError::passes), "{away:?}");
+    server.start_again();
+    assert_eq!(store.count(&name("things")).await.unwrap(), Some(0));
+}

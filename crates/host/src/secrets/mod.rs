@@ -2,9 +2,10 @@
 
 mod parse;
 
+use crate::sdk::problem;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use parse::Fields;
 use secrecy::SecretString;
 use std::collections::HashMap;
@@ -95,16 +96,16 @@ impl Secrets {
                     Some("ResourceNotFoundException") => SecretError::Missing { secret },
                     Some("AccessDeniedException" | "DecryptionFailure") => SecretError::Denied {
                         secret,
-                        problem: DisplayErrorContext(&error).to_string(),
+                        problem: problem(&error),
                     },
                     // Among others: it is marked for deletion.
                     Some("InvalidRequestException" | "InvalidParameterException") => SecretError::Unusable {
                         secret,
-                        problem: DisplayErrorContext(&error).to_string(),
+                        problem: problem(&error),
                     },
                     _ => SecretError::Unreachable {
                         secret,
-                        problem: DisplayErrorContext(&error).to_string(),
+                        problem: problem(&error),
                     },
                 });
             }

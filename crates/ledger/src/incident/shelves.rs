@@ -113,22 +113,33 @@ pub async fn told(ledger: &dyn Ledger, incident: &Incident, transition: Transiti
     Ok(())
 }
 
+/// A cause, and its incidents; or why they can't be read.
+pub type Standing = (String, Result<Vec<Incident>, LedgerError>);
+
 /// The causes that have an open incident, or one that nobody was told of, and these incidents; in the order of the causes, at most `limit` causes after
-/// `after`.
+/// `after`. A note that can't be read (a newer version wrote it, before somebody rolled back) is told in its place, and stands in nobody's way.
 ///
 /// # Errors
 /// [`LedgerError`] of the ledger.
-pub async fn causes(ledger: &dyn Ledger, after: Option<&str>, limit: usize) -> Result<Vec<(String, Vec<Incident>)>, LedgerError> {
+pub async fn causes(ledger: &dyn Ledger, after: Option<&str>, limit: usize) -> Result<Vec<Standing>, LedgerError> {
     let mut found = Vec::new();
     for (key, note) in ledger.notes(Shelf::Causes, after, limit).await? {
-        let cause = read_cause(&key, Some(&note.text))?;
-        let mut incidents = Vec::new();
-        for id in cause.recovered.into_iter().chain(cause.open) {
-            incidents.extend(incident(ledger, id).await?);
+        let incidents = incidents_of(ledger, &key, &note.text).await;
+        match incidents {
+            Ok(_) | Err(LedgerError::Damaged { .. }) => found.push((key, incidents)),
+            Err(error) => return Err(error),
         }
-        found.push((key, incidents));
     }
     Ok(found)
+}
+
+async fn incidents_of(ledger: &dyn Ledger, key: &str, text: &str) -> Result<Vec<Incident>, LedgerError> {
+    let cause = read_cause(key, Some(text))?;
+    let mut incidents = Vec::new();
+    for id in cause.recovered.into_iter().chain(cause.open) {
+        incidents.extend(incident(ledger, id).await?);
+    }
+    Ok(incidents)
 }
 
 /// Incidents, the newest first, at most `limit`: all, or those that are open.
@@ -175,6 +186,8 @@ async fn take_off(ledger: &dyn Ledger, cause: &str, id: IncidentId) -> Result<()
     change_cause(ledger, cause, |mut cause| {
         if cause.open == Some(id) {
             cause.open = None;
+            // It is there already when it was opened anew under its old id: the same cause, of the same moment.
+            cause.recovered.retain(|known| *known != id);
             cause.recovered.push(id);
             let over = cause.recovered.len().saturating_sub(RECOVERED_MAX);
             cause.recovered.drain(..over);

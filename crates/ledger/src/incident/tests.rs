@@ -9,6 +9,11 @@ fn ledger() -> Arc<Mutex<Model>> {
     Arc::default()
 }
 
+async fn standing_in(ledger: &Mutex<Model>, after: Option<&str>) -> Vec<(String, Vec<Incident>)> {
+    let causes = causes(ledger, after, 9).await.unwrap();
+    causes.into_iter().map(|(cause, incidents)| (cause, incidents.unwrap())).collect()
+}
+
 fn sighting(at_ms: i64, summary: &str) -> Sighting {
     Sighting {
         cause: "failed_run/p/r".to_owned(),
@@ -102,16 +107,16 @@ async fn who_was_not_told_is_told_later() {
     let recovered = recover(&*ledger, &cause, 2_000, "up").await.unwrap().unwrap();
     // Opened again before anybody was told of the recovery: both stand on the cause.
     let second = opened(see(&*ledger, &sighting(3_000, "down")).await.unwrap());
-    let standing = causes(&*ledger, None, 9).await.unwrap();
+    let standing = standing_in(&ledger, None).await;
     assert_eq!(standing, [(cause.clone(), vec![recovered.clone(), second.clone()])]);
-    assert_eq!(causes(&*ledger, Some(&cause), 9).await.unwrap(), []);
+    assert_eq!(standing_in(&ledger, Some(&cause)).await, []);
     told(&*ledger, &recovered, Transition::Recovered).await.unwrap();
     told(&*ledger, &recovered, Transition::Recovered).await.unwrap();
-    assert_eq!(causes(&*ledger, None, 9).await.unwrap(), [(cause.clone(), vec![second.clone()])]);
+    assert_eq!(standing_in(&ledger, None).await, [(cause.clone(), vec![second.clone()])]);
     // Told of both at the end, it leaves nothing on its cause.
     recover(&*ledger, &cause, 4_000, "up").await.unwrap().unwrap();
     told(&*ledger, &second, Transition::Opened).await.unwrap();
-    assert_eq!(causes(&*ledger, None, 9).await.unwrap().len(), 1);
+    assert_eq!(standing_in(&ledger, None).await.len(), 1);
     told(&*ledger, &second, Transition::Recovered).await.unwrap();
     assert_eq!(ledger.note(Shelf::Causes, &cause).await.unwrap(), None);
 }
@@ -154,7 +159,7 @@ async fn a_cause_with_a_recovered_incident_is_healed() {
     let (ledger, first) = half().await;
     assert_eq!(incidents(&*ledger, true, 9).await.unwrap(), []);
     let anew = opened(see(&*ledger, &sighting(3, "down")).await.unwrap());
-    let standing = causes(&*ledger, None, 9).await.unwrap();
+    let standing = standing_in(&ledger, None).await;
     let ids: Vec<IncidentId> = standing[0].1.iter().map(|incident| incident.id).collect();
     assert_eq!(ids, [first.id, anew.id]);
 
@@ -166,6 +171,42 @@ async fn a_cause_with_a_recovered_incident_is_healed() {
         told(&*ledger, &recovered, transition).await.unwrap();
     }
     assert_eq!(ledger.note(Shelf::Causes, &first.cause).await.unwrap(), None);
+}
+
+/// A kind that only a newer version knows, before somebody rolled back.
+#[tokio::test]
+async fn a_note_that_cannot_be_read_stands_in_nobodys_way() {
+    let ledger = ledger();
+    let first = opened(see(&*ledger, &sighting(1_000, "down")).await.unwrap());
+    let newer = IncidentId::of("a", 5, 0);
+    let text = serde_json::to_string(&first).unwrap().replace("failed_run\"", "of_tomorrow\"");
+    for (shelf, key, text) in [
+        (Shelf::Incidents, newer.shelf_key(), text),
+        (Shelf::Causes, "a".to_owned(), format!("{{\"open\":\"{newer}\"}}")),
+        (Shelf::Causes, "b".to_owned(), "[7]".to_owned()),
+    ] {
+        assert!(ledger.put_note(shelf, &key, None, &text).await.unwrap());
+    }
+    let standing = causes(&*ledger, None, 9).await.unwrap();
+    let read: Vec<(&str, bool)> = standing
+        .iter()
+        .map(|(cause, incidents)| (cause.as_str(), incidents.is_ok()))
+        .collect();
+    assert_eq!(read, [("a", false), ("b", false), ("failed_run/p/r", true)]);
+}
+
+/// Opened anew for the very moment it was opened for before, when nobody had been told of its recovery yet.
+#[tokio::test]
+async fn an_incident_stands_on_its_cause_once() {
+    let ledger = ledger();
+    opened(see(&*ledger, &sighting(1_000, "down")).await.unwrap());
+    recover(&*ledger, "failed_run/p/r", 2_000, "up").await.unwrap().unwrap();
+    opened(see(&*ledger, &sighting(1_000, "down")).await.unwrap());
+    assert_eq!(
+        standing_in(&ledger, None).await[0].1.len(),
+        2,
+        "the one that recovered, and the one that is open"
+    );
 }
 
 /// However many watchers see a cause at once, one of them opens one incident; and one of them recovers it.

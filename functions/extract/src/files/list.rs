@@ -79,6 +79,13 @@ pub(super) fn list(job: Job<'_>, writer: &RawWriter<'_>) -> Result<Source, Error
             root: String::new(),
         });
     }
+    if !writer.settings.local_files {
+        return Err(Error::Setup {
+            place: "root".into(),
+            problem: "it is a folder, and a function on AWS has no folder of yours: put the files where they have an address (`https://…`)"
+                .into(),
+        });
+    }
     let redactor = Redactor::new(renderer.into_secrets(), Vec::new());
     let root = job.folder.join(root);
     let root_shown = redactor.text(&root.to_string_lossy());

@@ -194,7 +194,11 @@ impl Extractor {
             holder_is_dead: Arc::new(|_| false),
             resolve: self.values.of(&asked).await?,
             names: self.names.clone(),
-            settings: Settings::default(),
+            settings: Settings {
+                // With a queue it runs on AWS, where a folder would be the function's own.
+                local_files: self.queue.is_none(),
+                ..Settings::default()
+            },
         })
     }
 
@@ -213,6 +217,9 @@ impl Extractor {
             self.values.refresh(&extract::variables(&tick.definition)).await;
         }
         let failure = Failure::new(error.name(), error.next(), error);
+        if !error.may_be_recorded() {
+            return Err(failure);
+        }
         for run in [Some(tick.run), open].into_iter().flatten() {
             let record = self.adapters.ledger.run(run, resource).await;
             if record.is_ok_and(|record| record.is_some_and(|record| matches!(record.state, RunState::Failed { .. }))) {

@@ -2,7 +2,6 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use host::SystemClock;
 use host::event::ExtractMessage;
 use host::lambda::Failure;
@@ -38,7 +37,7 @@ impl Queue {
                 chain: format!(
                     "could not send the continuation of the run to {}: {}",
                     self.url,
-                    DisplayErrorContext(&error)
+                    host::sdk::problem(&error)
                 ),
             }),
         }

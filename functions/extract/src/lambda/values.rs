@@ -1,7 +1,7 @@
 //! The values of `${env:…}` and `${secret:…}`, had before a run begins: from Secrets Manager, or on this machine from the environment.
 
 use aws_config::SdkConfig;
-use extract::Resolve;
+use extract::{Resolve, variables::ENV_PREFIX};
 use host::lambda::Failure;
 use host::secrets::Secrets;
 use ledger::Next;
@@ -9,9 +9,6 @@ use pipeline::Variable;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// What the names begin with that a pipeline file may ask for: the function's environment holds credentials of its own, too.
-const ENV_PREFIX: &str = "PIPELINE_";
 
 /// What stands before a secret's name in the environment, as the command line has it.
 const SECRET_VARIABLE: &str = "TIDEMILL_SECRET_";

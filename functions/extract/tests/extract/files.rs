@@ -252,3 +252,26 @@ async fn a_taste() {
     home.run(&definition("{files: {}}", "file: {path: x.csv}")).await.unwrap();
     assert_eq!(home.captures().await.len(), 2);
 }
+
+/// On AWS a folder would be the function's own: `/proc/self/environ` holds its credentials.
+#[tokio::test]
+async fn where_folders_are_not_ours_none_is_read() {
+    let mut home = Home::new();
+    home.settings.local_files = false;
+    std::fs::write(home.folder.path().join("x.csv"), rows(2)).unwrap();
+    let absolute = format!("{{files: {{root: \"{}\"}}}}", home.folder.path().display());
+    for source in [
+        "{files: {}}",
+        "{files: {root: .}}",
+        &absolute,
+        "{files: {root: \"file:///proc/self\"}}",
+    ] {
+        let error = home.run(&definition(source, "file: {path: x.csv}")).await.unwrap_err();
+        assert!(
+            error.chain().contains("a function on AWS has no folder of yours"),
+            "{}",
+            error.chain()
+        );
+        assert!(home.captures().await.is_empty());
+    }
+}

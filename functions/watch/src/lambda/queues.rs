@@ -4,7 +4,7 @@ use super::Urls;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName, QueueAttributeName};
 use host::event::{CleanMessage, ExtractMessage, LoadMessage, Message, Origin, RequestedBy, WatchMessage};
 use std::collections::BTreeMap;
@@ -163,6 +163,8 @@ where
 {
     let denied = [
         "AccessDenied",
+        // As SNS says it.
+        "AuthorizationError",
         "NonExistentQueue",
         "NotFound",
         "InvalidClientTokenId",
@@ -173,7 +175,7 @@ where
     PortError {
         action,
         name: name.to_owned(),
-        problem: DisplayErrorContext(error).to_string(),
+        problem: host::sdk::problem(error),
         passes: !is_ours,
     }
 }

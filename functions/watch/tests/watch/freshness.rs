@@ -74,7 +74,14 @@ fn a_rate_counts_from_the_last_sign_of_life() {
 #[test]
 fn a_run_is_due_when_the_next_one_starts() {
     let due = |keys: &str, started: &str| timing(keys, "09:30").due_ms(at(started)).unwrap();
-    assert_eq!(due("schedule: cron(0 * * * ? *)", "10:02"), at("11:00") + 5 * MINUTE);
+    assert_eq!(due("schedule: cron(0 * * * ? *)", "10:00"), at("11:00") + 5 * MINUTE);
+    // By hand, two minutes before the next: it has an hour as well.
+    assert_eq!(due("schedule: cron(0 * * * ? *)", "10:58"), at("11:58") + 5 * MINUTE);
+    // Before a long pause, the next moment counts.
+    assert_eq!(
+        due("schedule: cron(0 8-9 * * ? *)", "09:00"),
+        at("09:00") + 23 * 60 * MINUTE + 5 * MINUTE
+    );
     assert_eq!(due("schedule: rate(10 minutes)", "10:02"), at("10:12") + 5 * MINUTE);
     assert_eq!(due("schedule: rate(1 hour)\njitter: 20m", "10:02"), at("11:02") + 40 * MINUTE);
 }

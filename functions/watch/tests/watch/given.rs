@@ -70,6 +70,12 @@ pub struct World {
     pub events: Vec<Event>,
     /// Nobody can be told.
     pub topic_is_down: bool,
+    /// How often the topic was asked.
+    pub asked: usize,
+    /// Nothing can be queued but this much more.
+    pub room: Option<usize>,
+    /// Events about this run can't be put.
+    pub refused_run: Option<RunId>,
 }
 
 /// The ports, over what the test looks at.
@@ -86,7 +92,13 @@ impl Queues for Ports {
     }
 
     async fn send(&self, work: &Work) -> Result<(), PortError> {
-        self.0.lock().unwrap().sent.push(work.clone());
+        let mut world = self.0.lock().unwrap();
+        match &mut world.room {
+            Some(0) => return Err(down("send to the queue")),
+            Some(room) => *room -= 1,
+            None => {}
+        }
+        world.sent.push(work.clone());
         Ok(())
     }
 }
@@ -95,13 +107,9 @@ impl Queues for Ports {
 impl Notify for Ports {
     async fn notify(&self, subject: &str, text: &str) -> Result<(), PortError> {
         let mut world = self.0.lock().unwrap();
+        world.asked += 1;
         if world.topic_is_down {
-            return Err(PortError {
-                action: "publish on the topic",
-                name: "t".to_owned(),
-                problem: "it is down".to_owned(),
-                passes: true,
-            });
+            return Err(down("publish on the topic"));
         }
         world.told.push((subject.to_owned(), text.to_owned()));
         Ok(())
@@ -111,8 +119,21 @@ impl Notify for Ports {
 #[async_trait]
 impl Events for Ports {
     async fn put(&self, event: &Event) -> Result<(), PortError> {
-        self.0.lock().unwrap().events.push(event.clone());
+        let mut world = self.0.lock().unwrap();
+        if world.refused_run.is_some_and(|run| event.detail["run"] == run.to_string()) {
+            return Err(down("put the event"));
+        }
+        world.events.push(event.clone());
         Ok(())
+    }
+}
+
+fn down(action: &'static str) -> PortError {
+    PortError {
+        action,
+        name: "t".to_owned(),
+        problem: "it is down".to_owned(),
+        passes: true,
     }
 }
 

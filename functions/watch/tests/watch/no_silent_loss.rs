@@ -103,3 +103,40 @@ async fn what_is_queued_again_in_a_tick_is_bounded_and_each_has_its_turn() {
     stack.tick("08:04").await;
     assert_eq!(stack.sent(), []);
 }
+
+/// A part that can't be looked at does not stand in the way of the others, whose attempts are counted.
+#[tokio::test]
+async fn what_is_damaged_or_finds_no_queue_does_not_hide_the_others() {
+    let stack = Stack::new().await;
+    let run = stack.begin("orders", "01:00").await;
+    let damaged = stack.intent(&run, Part::Number(1)).await;
+    let (key, metadata) = (damaged.key(), Metadata::new());
+    let put = stack.services.store.put_new(&key, &metadata, Bytes::from_static(b"x"));
+    put.await.unwrap();
+    let mut parts = vec![Work::Clean(damaged)];
+    for number in 2..=3 {
+        parts.push(Work::Clean(stack.part(&run, Part::Number(number), "01:10").await));
+    }
+    stack.end(&run, 3, "01:11").await;
+    stack.ports.0.lock().unwrap().room = Some(2);
+    let error = stack.try_tick("08:00").await.unwrap_err();
+    assert!(error.to_string().contains("the part raw/shop/orders/"), "{error}");
+    assert_eq!(stack.sent(), parts[..2]);
+    stack.ports.0.lock().unwrap().room = None;
+    stack.tick("08:01").await;
+    assert_eq!(stack.sent(), parts[2..]);
+}
+
+/// What is owed does not wait for somebody to mend the definition.
+#[tokio::test]
+async fn what_a_pipeline_owes_is_queued_again_without_its_definition() {
+    let stack = Stack::new().await;
+    let run = stack.begin("orders", "01:00").await;
+    let part = stack.part(&run, Part::Number(1), "01:10").await;
+    stack.end(&run, 1, "01:11").await;
+    let mut applied = ledger::applied(stack.ledger()).await.unwrap().remove(0);
+    applied.definition = "0".repeat(64);
+    ledger::put_applied(stack.ledger(), &applied).await.unwrap();
+    stack.try_tick("08:00").await.unwrap_err();
+    assert_eq!(stack.sent(), [Work::Clean(part)]);
+}

@@ -1,6 +1,6 @@
 //! What becomes of runs: each kind of incident opened, seen again, recovered; others told; what waits for them started.
 
-use crate::given::{SHOP, Stack, at, raw, resource, started};
+use crate::given::{MINUTE, SHOP, Stack, at, raw, resource, started};
 use lake::Part;
 use ledger::incident::Kind;
 use ledger::run_id_after;
@@ -239,4 +239,78 @@ async fn a_resource_that_is_no_more_is_no_matter() {
     stack.apply(without, "10:03", false).await;
     assert_eq!(stack.tick("10:04").await.recovered, 1);
     stack.nothing_is_open().await;
+}
+
+/// A pipeline whose newest run failed is taken away: its incident recovers, and does not open and recover again for ever.
+#[tokio::test]
+async fn what_was_taken_away_is_judged_no_more() {
+    let stack = Stack::new().await;
+    let run = stack.begin("orders", "10:00").await;
+    stack.fail(&run, "10:01", "no").await;
+    stack.tick("10:02").await;
+    stack.only(Kind::FailedRun).await;
+    // One that was begun before ends after it, and others hear of it.
+    let last = stack.begin("items", "10:02").await;
+    stack.apply(SHOP, "10:03", true).await;
+    stack.fail(&last, "10:04", "no").await;
+    let outcome = stack.tick("10:04").await;
+    assert_eq!((outcome.opened, outcome.recovered, outcome.failed), (0, 1, 1));
+    for time in ["10:05", "10:06", "10:07"] {
+        let outcome = stack.tick(time).await;
+        assert_eq!((outcome.opened, outcome.recovered, outcome.told), (0, 0, 0), "{time}");
+    }
+}
+
+/// Nobody comes after it who would go on with it.
+#[tokio::test]
+async fn a_run_without_a_schedule_is_late_after_a_day() {
+    let stack = Stack::new().await;
+    stack
+        .apply(&SHOP.replace("schedule: cron(0 * * * ? *)\n", ""), "09:30", false)
+        .await;
+    let run = stack.begin("orders", "10:00").await;
+    stack.set_clock(at("10:00") + 24 * 60 * MINUTE);
+    let tick = || watch::handle(&watch::Tick, &stack.run, &stack.services);
+    assert_eq!(tick().await.unwrap().opened, 0);
+    stack.set_clock(at("10:01") + 24 * 60 * MINUTE);
+    assert_eq!(tick().await.unwrap().opened, 1);
+    let late = stack.only(Kind::LateRun).await;
+    assert!(late.summary.contains(&run.id.to_string()), "{}", late.summary);
+}
+
+#[tokio::test]
+async fn what_waits_is_not_started_beside_a_run_of_its_own() {
+    let stack = Stack::new().await;
+    let request = ledger::LeaseRequest {
+        holder: ledger::Holder {
+            name: "at work".to_owned(),
+            process: None,
+            process_start: None,
+        },
+        now_ms: at("10:00"),
+        duration_ms: 2 * MINUTE,
+    };
+    stack.complete("orders", "10:00", 1, 0).await;
+    stack.ledger().take_lease(&resource("items"), &request, &|_| false).await.unwrap();
+    assert_eq!(stack.tick("10:01").await.started, 0);
+    assert_eq!(stack.tick("10:02").await.started, 1, "its lease has ended");
+}
+
+/// An event that can't be put stands in the way of its own run alone.
+#[tokio::test]
+async fn a_run_that_cannot_be_told_does_not_hide_the_others() {
+    let stack = Stack::new().await;
+    let first = stack.complete("orders", "10:00", 1, 0).await;
+    stack.complete("orders", "11:00", 1, 0).await;
+    stack.ports.0.lock().unwrap().refused_run = Some(first.id);
+    let count = || stack.events().iter().filter(|event| *event == "tidemill.run.completed").count();
+    for time in ["11:01", "11:02"] {
+        let error = stack.try_tick(time).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("the first, the run {}", first.id)), "{error}");
+        assert_eq!(count(), 1, "the other is told, once");
+    }
+    assert_eq!(stack.sent().len(), 1, "what waits for it is started");
+    stack.ports.0.lock().unwrap().refused_run = None;
+    stack.tick("11:03").await;
+    assert_eq!(count(), 2);
 }

@@ -1,6 +1,7 @@
 //! People are told at least once; two ticks at once open one incident; a tick that runs out of time is gone on with.
 
 use crate::given::{SHOP, Stack, at};
+use ledger::Shelf;
 use ledger::incident::Kind;
 use watch::Tick;
 
@@ -29,7 +30,7 @@ async fn who_could_not_be_told_is_told_by_the_next_tick() {
         ["[dev] failed run: shop/orders", "[dev] recovered: failed run: shop/orders"]
     );
     assert_eq!(stack.tick("11:03").await.told, 0);
-    assert_eq!(ledger::incident::causes(stack.ledger(), None, 9).await.unwrap(), []);
+    assert!(ledger::incident::causes(stack.ledger(), None, 9).await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,4 +76,37 @@ async fn a_pipeline_that_cannot_be_read_is_told_and_the_others_are_looked_at() {
     let error = stack.try_tick("10:06").await.unwrap_err();
     assert!(error.to_string().contains("the first, the pipeline aaa"), "{error}");
     stack.only(Kind::MissedRun).await;
+}
+
+/// A newer version wrote them, before somebody rolled back; or they are damaged.
+#[tokio::test]
+async fn notes_that_cannot_be_read_do_not_end_the_watch() {
+    let stack = Stack::new().await;
+    let run = stack.begin("orders", "10:00").await;
+    stack.fail(&run, "10:01", "no").await;
+    for (shelf, key) in [(Shelf::Causes, "a/b/c"), (Shelf::Pipelines, "aaa")] {
+        assert!(stack.ledger().put_note(shelf, key, None, "[7]").await.unwrap());
+    }
+    let error = stack.try_tick("10:02").await.unwrap_err();
+    assert!(error.to_string().starts_with("2 of the things"), "{error}");
+    assert_eq!(stack.told(), ["[dev] failed run: shop/orders"]);
+    // Its pipeline's note can't be read: that is not to say that it was taken away.
+    let applied = stack.ledger().note(Shelf::Pipelines, "shop").await.unwrap().unwrap();
+    let damaged = stack.ledger().put_note(Shelf::Pipelines, "shop", Some(applied.revision), "[7]");
+    assert!(damaged.await.unwrap());
+    stack.try_tick("10:03").await.unwrap_err();
+    assert_eq!(stack.told().len(), 1, "it did not recover");
+}
+
+#[tokio::test]
+async fn a_topic_that_is_down_is_not_asked_without_end() {
+    let mut stack = Stack::new().await;
+    stack.services.limits.told_max = 2;
+    for of in ["orders", "items", "stock", "report"] {
+        let run = stack.begin(of, "10:00").await;
+        stack.fail(&run, "10:01", "no").await;
+    }
+    stack.ports.0.lock().unwrap().topic_is_down = true;
+    stack.try_tick("10:02").await.unwrap_err();
+    assert_eq!(stack.ports.0.lock().unwrap().asked, 2);
 }

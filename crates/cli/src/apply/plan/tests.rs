@@ -1,3 +1,4 @@
+//! Plans: what is new, edited, taken away, changed by hand, cut short; and that one apply is enough from anywhere.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 use super::super::schedule::{self, Wiring};
 use super::*;

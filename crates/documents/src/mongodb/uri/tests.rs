@@ -120,3 +120,29 @@ fn what_leads_nowhere_is_not_repeated() {
     check("mongodb://a,,b", "a host has characters that no host has");
     check("mongodb://a/s3 cret", "user, password, database");
 }
+
+#[test]
+fn the_uris_own_database_goes_first() {
+    for (uri, expected) in [
+        ("mongodb://h/shop", "mongodb://h/shop"),
+        ("mongodb://h/shop?w=1", "mongodb://h/shop?w=1"),
+        ("mongodb://h", "mongodb://h/other"),
+        (" mongodb://u:p%2F@h:1,i:2/ \n", "mongodb://u:p%2F@h:1,i:2/other?authSource=admin"),
+        ("mongodb://u:p@h/?", "mongodb://u:p@h/other?authSource=admin"),
+        ("mongodb://u:p@h/?w=1", "mongodb://u:p@h/other?w=1&authSource=admin"),
+        (
+            "mongodb://u:p@h/?authMechanism=SCRAM-SHA-256",
+            "mongodb://u:p@h/other?authMechanism=SCRAM-SHA-256&authSource=admin",
+        ),
+        ("mongodb://u:p@h/?AUTHSOURCE=x", "mongodb://u:p@h/other?AUTHSOURCE=x"),
+        (
+            "mongodb://u@h/?authMechanism=MONGODB-X509",
+            "mongodb://u@h/other?authMechanism=MONGODB-X509",
+        ),
+        ("mongodb://h/?w=1&authSource=a", "mongodb://h/other?w=1&authSource=a"),
+        ("mongodb+srv://h?w=1", "mongodb+srv://h/other?w=1"),
+        ("nonsense", "nonsense"),
+    ] {
+        assert_eq!(with_database(uri, "other"), expected);
+    }
+}
