@@ -91,12 +91,10 @@ fn a_kill_at_any_moment_and_the_same_command_again() {
         let file = home.pipeline("killed.yaml", PIPELINE);
         let arguments = ["run", file.as_str(), "--base-url", &upstream.url()];
         for _ in 0..rng.u32(1..=3) {
-            killed += usize::from(kill_at(
-                home.start(&arguments),
-                &upstream,
-                rng.u64(0..=requests_of_a_run),
-                rng.u32(0..20_000),
-            ));
+            // On a busy machine a look takes long, and the process may have ended: so every other kill comes at once.
+            let looks = if rng.bool() { 0 } else { rng.u32(0..20_000) };
+            let child = home.start(&arguments);
+            killed += usize::from(kill_at(child, &upstream, rng.u64(0..=requests_of_a_run), looks));
         }
         home.well(&arguments);
         let found = seen(&home);

@@ -102,7 +102,7 @@ pub enum Command {
     Incidents(Incidents),
     /// Send the dead letters of an incident back to the queue that gave them up
     #[command(
-        after_help = "First put right what made them fail. Each message is sent before it is deleted, so none is lost: killed in between, one comes twice, and that does no harm. Messages of other incidents stay where they are.\n\nExample:\n  tidemill redrive 01M869X26REPS9TQZ60A3DBEYN --stack dev"
+        after_help = "First put right what made them fail. Each message is sent before it is deleted, so none is lost: killed in between, one comes twice, and that does no harm. Messages of other incidents stay where they are. Those that somebody looks at just now, `watch` for one, are hidden: they are waited for, half a minute at most.\n\nExample:\n  tidemill redrive 01M869X26REPS9TQZ60A3DBEYN --stack dev"
     )]
     Redrive(Redrive),
     /// Tell what documents go to, as whom, what is allowed there, and whether collections are as declared
@@ -171,6 +171,9 @@ pub struct Apply {
     /// Leave the collections to `load`, which makes them as it goes: for a database that can't be reached from here
     #[arg(long)]
     pub skip_collections: bool,
+    /// Take all pipelines away where `pipelines/` holds no file
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Args)]

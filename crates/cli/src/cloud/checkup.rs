@@ -1,7 +1,7 @@
 //! What the doctor finds of a stack: whether each part can be reached with the caller's rights, and what waits in it. Nothing is changed.
 
-use super::{CloudError, Stack, names::Queue, secrets};
-use crate::{failure::chain, local::clock::SystemClock, output::numbers::counted};
+use super::{CloudError, SpokenTo, Stack, names::Queue, secrets};
+use crate::{apply::Schedule, failure::chain, local::clock::SystemClock, output::numbers::counted};
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef};
 use aws_smithy_types::{DateTime, date_time::Format};
 use ledger::{Clock as _, incident};
@@ -27,6 +27,9 @@ pub struct Part {
     /// What to do about that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// What is not wrong, but good to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Looks at every part of the stack. What can't be looked at is told like what is wrong.
@@ -60,6 +63,7 @@ impl Part {
             state: state.to_owned(),
             wrong: None,
             next: None,
+            note: None,
         }
     }
 
@@ -161,9 +165,16 @@ async fn schedules(stack: &Stack, command: &(dyn Fn(&str) -> String + Sync)) -> 
         Ok(schedules) => schedules,
         Err(error) => return Part::unreachable(&name, &error),
     };
-    let off = schedules.iter().filter(|one| !one.enabled).count() as u64;
-    let state = counted(schedules.len() as u64, "schedule");
-    match off {
+    let applied = match ledger::applied::applied(stack.ports.ledger.as_ref()).await {
+        Ok(applied) => applied,
+        Err(error) => return Part::unreachable(&name, &error),
+    };
+    // What `apply` would not touch is nothing to complain of.
+    let is_known = |name: &str| applied.iter().any(|one| one.pipeline.as_str() == name);
+    let (ours, foreign): (Vec<&Schedule>, Vec<&Schedule>) = schedules.iter().partition(|one| one.pipeline(is_known).is_some());
+    let off = ours.iter().filter(|one| !one.enabled).count() as u64;
+    let state = counted(ours.len() as u64, "schedule");
+    let part = match off {
         0 => Part::well(&name, &state),
         off => Part::wrong(
             &name,
@@ -171,6 +182,11 @@ async fn schedules(stack: &Stack, command: &(dyn Fn(&str) -> String + Sync)) -> 
             format!("{} disabled by hand", counted(off, "schedule")),
             Some(format!("{} puts it right", command("apply"))),
         ),
+    };
+    let names: Vec<String> = foreign.iter().map(|one| format!("`{}`", one.name)).collect();
+    Part {
+        note: (!names.is_empty()).then(|| format!("not Tidemill's, and left as they are: {}", names.join(", "))),
+        ..part
     }
 }
 
@@ -199,16 +215,19 @@ async fn secrets_part(stack: &Stack) -> Part {
 }
 
 async fn documents(stack: &Stack) -> Part {
-    match stack.ports.documents.collections().await {
+    let SpokenTo { place, note } = stack.spoken_to().await;
+    let at = place.map_or(String::new(), |place| format!(" ({place})"));
+    let part = match stack.ports.documents.collections().await {
         Ok(collections) => Part::well(
             "MongoDB",
-            &format!("can be read; {}", counted(collections.len() as u64, "collection")),
+            &format!("can be read; {}{at}", counted(collections.len() as u64, "collection")),
         ),
         Err(error) => {
             let next = "from a network that does not reach the database this is to be expected; `tidemill doctor` with `TIDEMILL_MONGODB_URI` says more";
-            Part::wrong("MongoDB", "not reached", chain(&error), Some(next.to_owned()))
+            Part::wrong("MongoDB", &format!("not reached{at}"), chain(&error), Some(next.to_owned()))
         }
-    }
+    };
+    Part { note, ..part }
 }
 
 /// Reads the `Date` of an answer.

@@ -11,9 +11,9 @@ use crate::{
     ports::Ports,
 };
 use host::event::{ExtractMessage, RequestedBy};
-use lake::RunId;
-use ledger::{Clock as _, ResourceId, RunRecord, RunState, incident};
-use pipeline::{Name, Pipeline};
+use lake::{Part, RawKey, RunId};
+use ledger::{Clock as _, Replacement, ResourceId, RunRecord, RunState, incident};
+use pipeline::{Name, Pipeline, WriteDisposition};
 use std::time::Duration;
 
 /// The ledger is asked so often, the more seldom the longer it takes.
@@ -170,7 +170,8 @@ async fn report(ports: &Ports, asked: &Asked, pipeline: &Pipeline, record: &RunR
                 until_ms: None,
             });
         }
-        RunState::Extracting | RunState::Extracted => {}
+        RunState::Extracted => report.problems.extend(not_shown(ports, pipeline, record).await?),
+        RunState::Extracting => {}
     }
     if record.id != asked.run {
         report.notices.push(format!(
@@ -179,6 +180,30 @@ async fn report(ports: &Ports, asked: &Asked, pipeline: &Pipeline, record: &RunR
         ));
     }
     Ok(report)
+}
+
+/// A `replace` run that is complete and must not be shown, by the judgement of `load`.
+async fn not_shown(ports: &Ports, pipeline: &Pipeline, record: &RunRecord) -> Result<Option<Problem>, RunnerError> {
+    let mut resources = pipeline.resources.iter();
+    let Some(resource) = resources.find(|resource| resource.name == record.resource.resource) else {
+        return Ok(None);
+    };
+    if resource.load.write_disposition != WriteDisposition::Replace {
+        return Ok(None);
+    }
+    let facts = ports.ledger.facts(record.id, &record.resource, &record.definition).await?;
+    match ledger::replacement(Some(record.parts), &facts, pipeline.reject_limit, resource.load.allow_empty) {
+        Replacement::Refused(refused) => {
+            let marker = RawKey {
+                pipeline: record.resource.pipeline.clone(),
+                resource: record.resource.resource.clone(),
+                run: record.id,
+                part: Part::End,
+            };
+            Ok(Some(Problem::refused(refused, &marker)))
+        }
+        Replacement::Wait(_) | Replacement::Ready => Ok(None),
+    }
 }
 
 /// An open incident of this resource that was opened since: what waits now waits for a person.

@@ -19,4 +19,4 @@ pub use lease::ApplyLease;
 pub use names::Names;
 pub use queues::Queues;
 pub use schedules::Schedules;
-pub use stack::Stack;
+pub use stack::{SpokenTo, Stack};

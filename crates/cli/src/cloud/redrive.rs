@@ -1,9 +1,13 @@
 //! Dead letters back to where they came from: those of one incident, each sent before it is deleted, the others left as they were.
 
 use super::{CloudError, Names, Queues, names::Queue, queues::Received};
+use crate::output::{numbers::counted, progress::Progress};
 use host::event::{CleanMessage, EventError, ExtractMessage, LoadMessage, Message, Origin};
 use ledger::incident::{Incident, Kind};
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 /// Received letters are hidden from others so long: longer than it takes to go through all of them.
 const HIDDEN_S: i32 = 600;
@@ -14,6 +18,10 @@ pub const LETTERS_MAX: usize = 5_000;
 /// So many receives in a row that bring nothing new are the end.
 const EMPTY_MAX: u32 = 2;
 
+/// `watch` hides what it looks at for some seconds: so long is waited for that.
+const PATIENCE: Duration = Duration::from_secs(30);
+const ASKED_EVERY: Duration = Duration::from_secs(3);
+
 /// What became of the letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Redriven {
@@ -22,6 +30,8 @@ pub struct Redriven {
     pub left: u64,
     /// There may be more than were looked at.
     pub more: bool,
+    /// Where none was sent: somebody else looks at so many.
+    pub hidden: u64,
 }
 
 /// Where dead letters lie.
@@ -43,16 +53,40 @@ enum Said {
     Nothing,
 }
 
-/// Sends the incident's letters back.
+/// Sends the incident's letters back. While none is found and somebody else looks at some, it waits and looks again.
 ///
 /// # Errors
 /// [`CloudError`] of the queues. What was sent until then may come twice, and that does no harm.
-pub async fn redrive(queues: &Queues, incident: &Incident) -> Result<Redriven, CloudError> {
-    let names = queues.names();
+pub async fn redrive(queues: &Queues, incident: &Incident, progress: &Progress) -> Result<Redriven, CloudError> {
     let Some(dead) = incident.queue.as_deref().and_then(Dead::parse) else {
         return Ok(Redriven::default());
     };
-    let queue = dead.name(names);
+    let queue = dead.name(queues.names());
+    let began = Instant::now();
+    let mut said = false;
+    loop {
+        let mut redriven = look(queues, incident, dead, &queue).await?;
+        if redriven.sent > 0 || redriven.more {
+            return Ok(redriven);
+        }
+        // All that is there, less what was looked at and given back.
+        let depth = queues.depth(&queue).await?;
+        redriven.hidden = depth.waiting.saturating_add(depth.in_work).saturating_sub(redriven.left);
+        if redriven.hidden == 0 || began.elapsed() >= PATIENCE {
+            return Ok(redriven);
+        }
+        if !said {
+            let letters = counted(redriven.hidden, "message");
+            progress.say(&format!("{queue}: somebody else looks at {letters} just now: waiting"));
+            said = true;
+        }
+        tokio::time::sleep(ASKED_EVERY).await;
+    }
+}
+
+/// Goes through the letters that can be seen, once.
+async fn look(queues: &Queues, incident: &Incident, dead: Dead, queue: &str) -> Result<Redriven, CloudError> {
+    let names = queues.names();
     let mut redriven = Redriven::default();
     let (mut left, mut seen, mut empty) = (Vec::new(), BTreeSet::new(), 0);
     let ended = loop {
@@ -60,7 +94,7 @@ pub async fn redrive(queues: &Queues, incident: &Incident) -> Result<Redriven, C
             redriven.more = true;
             break Ok(());
         }
-        let received = match queues.receive(&queue, HIDDEN_S, WAIT_S).await {
+        let received = match queues.receive(queue, HIDDEN_S, WAIT_S).await {
             Ok(received) => received,
             Err(error) => break Err(error),
         };
@@ -72,7 +106,7 @@ pub async fn redrive(queues: &Queues, incident: &Incident) -> Result<Redriven, C
         let mut failed = None;
         for letter in new {
             match back_to(dead, incident, &letter, names) {
-                Some(target) if failed.is_none() => match move_to(queues, &queue, &target, &letter).await {
+                Some(target) if failed.is_none() => match move_to(queues, queue, &target, &letter).await {
                     Ok(()) => redriven.sent += 1,
                     Err(error) => {
                         failed = Some(error);
@@ -89,7 +123,7 @@ pub async fn redrive(queues: &Queues, incident: &Incident) -> Result<Redriven, C
     redriven.left = left.len() as u64;
     for letter in &left {
         // Hidden, it is seen again by itself after a while.
-        let _ = queues.give_back(&queue, letter).await;
+        let _ = queues.give_back(queue, letter).await;
     }
     ended.map(|()| redriven)
 }

@@ -59,6 +59,9 @@ pub struct Replay<'a> {
 /// The parts of a resource's runs that are replayed.
 type Runs = BTreeMap<RunId, BTreeSet<Part>>;
 
+/// Numbered parts that are loaded.
+type Done = BTreeSet<(RunId, Part)>;
+
 impl Replay<'_> {
     /// Replays a resource and waits for its end.
     ///
@@ -76,10 +79,12 @@ impl Replay<'_> {
         if runs.is_empty() && notices.is_empty() {
             self.expired(&id).await?;
         }
+        let before = self.done(&id, &runs).await?;
         self.feed(&id, &runs).await?;
-        let missing = self.wait(&id, &runs, dead_before).await?;
-        let mut report = self.report(resource, &runs).await?;
+        let missing = self.wait(&id, &runs, &before, dead_before).await?;
+        let mut report = self.report(resource, &runs, &before).await?;
         report.took_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        notices.extend(again(before.len() as u64));
         report.notices = notices;
         report.problems.extend(missing);
         let objects = runs.values().map(|parts| parts.len() as u64).sum();
@@ -203,7 +208,7 @@ impl Replay<'_> {
     }
 
     /// Waits until every part has its load fact and the queues are quiet; answers with what did not come to an end.
-    async fn wait(&self, id: &ResourceId, runs: &Runs, dead_before: u64) -> Result<Option<Problem>, ReplayError> {
+    async fn wait(&self, id: &ResourceId, runs: &Runs, before: &Done, dead_before: u64) -> Result<Option<Problem>, ReplayError> {
         let parts = |runs: &Runs| {
             runs.values()
                 .map(|parts| parts.iter().filter(|part| **part != Part::End).count())
@@ -222,10 +227,11 @@ impl Replay<'_> {
                     .say(&format!("{id}: loaded {} of {}", count(done as u64), counted(all as u64, "object")));
             }
             quiet = if self.is_quiet().await? { quiet + 1 } else { 0 };
-            if done == all && (quiet >= QUIET_TIMES || all == 0) {
-                return Ok(None);
-            }
             let dead = self.dead().await?.saturating_sub(dead_before);
+            if done == all && (quiet >= QUIET_TIMES || all == 0) {
+                // Of those that had their facts before, only a dead letter tells that they were not done again.
+                return Ok((dead > 0 && !before.is_empty()).then(|| unended(id, 0, dead)));
+            }
             if quiet >= QUIET_TIMES && (dead > 0 || moved.elapsed() > PATIENCE) {
                 return Ok(Some(unended(id, (all - done) as u64, dead)));
             }
@@ -234,7 +240,7 @@ impl Replay<'_> {
     }
 
     /// The numbered parts that have a load fact under this definition.
-    async fn done(&self, id: &ResourceId, runs: &Runs) -> Result<BTreeSet<(RunId, Part)>, ReplayError> {
+    async fn done(&self, id: &ResourceId, runs: &Runs) -> Result<Done, ReplayError> {
         let mut done = BTreeSet::new();
         for (run, parts) in runs {
             let facts = self.stack.ports.ledger.facts(*run, id, self.checked.hash.as_str()).await?;
@@ -266,14 +272,15 @@ impl Replay<'_> {
         Ok(dead)
     }
 
-    /// The ledger's numbers of these objects under this definition.
-    async fn report(&self, resource: &Resource, runs: &Runs) -> Result<ResourceReport, ReplayError> {
+    /// The ledger's numbers of these objects under this definition, but for those that were loaded under it `before`: their facts, which are written once,
+    /// are of that first time.
+    async fn report(&self, resource: &Resource, runs: &Runs, before: &Done) -> Result<ResourceReport, ReplayError> {
         let id = self.id(resource);
         let mut report = ResourceReport::new(&self.checked.pipeline, &resource.name);
         let mut set_aside = SetAside::default();
         for (run, parts) in runs {
             for (key, fact) in self.stack.ports.ledger.facts(*run, &id, self.checked.hash.as_str()).await? {
-                if !parts.contains(&key.raw.part) {
+                if !parts.contains(&key.raw.part) || before.contains(&(*run, key.raw.part)) {
                     continue;
                 }
                 set_aside.add(&clean_key(&key.raw, &key.definition), &fact);
@@ -290,17 +297,29 @@ impl Replay<'_> {
     }
 }
 
+/// What is to be known of objects whose numbers are not told.
+fn again(objects: u64) -> Option<String> {
+    let (were, they, are) = match objects {
+        0 => return None,
+        1 => ("was", "it", "is"),
+        _ => ("were", "they", "are"),
+    };
+    let objects = counted(objects, "object");
+    Some(format!(
+        "{objects} {were} loaded under this definition before: {they} {were} done again, and {are} not in these numbers"
+    ))
+}
+
 fn unended(id: &ResourceId, objects: u64, dead: u64) -> Problem {
-    let message = match dead {
-        0 => format!("{} reached no end state, though the queues are empty", counted(objects, "object")),
-        dead => format!(
-            "{} reached no end state, and {} there since: `tidemill incidents` tells of them",
-            counted(objects, "object"),
-            match dead {
-                1 => "1 dead letter is".to_owned(),
-                dead => format!("{} dead letters are", count(dead)),
-            }
-        ),
+    let letters = match dead {
+        1 => "1 dead letter is".to_owned(),
+        dead => format!("{} dead letters are", count(dead)),
+    };
+    let told = "there since: `tidemill incidents` tells of them";
+    let message = match (objects, dead) {
+        (objects, 0) => format!("{} reached no end state, though the queues are empty", counted(objects, "object")),
+        (0, _) => format!("not all that was loaded before may have been done again, for {letters} {told}"),
+        (objects, _) => format!("{} reached no end state, and {letters} {told}", counted(objects, "object")),
     };
     Problem {
         object: id.to_string(),

@@ -2,11 +2,11 @@
 
 use super::{CloudError, Names, Queues, Schedules, mongodb::SecretUri, names::check_stack};
 use crate::{
-    local::{Destination, DestinationError, Place},
+    local::{Destination, DestinationError, Place, destination::VARIABLE},
     ports::{LakeAt, Ports},
 };
 use aws_config::SdkConfig;
-use documents::{Documents, MongoDocuments};
+use documents::{Documents, MongoDocuments, mongodb::Uri as _};
 use lake::{Definitions, Store, s3::S3Store};
 use ledger::dynamodb::DynamoLedger;
 use std::sync::Arc;
@@ -20,6 +20,17 @@ pub struct Stack {
     pub ports: Ports,
     pub queues: Queues,
     pub schedules: Schedules,
+    /// Where `TIDEMILL_MONGODB_URI` leads to, if it is set.
+    place: Option<Place>,
+    secret: Arc<SecretUri>,
+}
+
+/// Which MongoDB this speaks to, as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpokenTo {
+    pub place: Option<Place>,
+    /// That the functions load elsewhere.
+    pub note: Option<String>,
 }
 
 impl Stack {
@@ -45,9 +56,10 @@ impl Stack {
             region,
         };
         let store: Arc<dyn Store> = Arc::new(S3Store::new(&config, &names.lake()));
+        let secret = Arc::new(SecretUri::new(&config, &names.mongodb_secret()));
         let documents: Arc<dyn Documents> = match destination.place {
             Place::Mongodb { .. } => Arc::new(destination.mongodb()),
-            Place::Embedded => Arc::new(MongoDocuments::new(Arc::new(SecretUri::new(&config, &names.mongodb_secret())))),
+            Place::Embedded => Arc::new(MongoDocuments::new(secret.clone())),
         };
         Ok(Stack {
             ports: Ports {
@@ -62,7 +74,30 @@ impl Stack {
             identity,
             config,
             names,
+            place: Some(destination.place.clone()).filter(|place| *place != Place::Embedded),
+            secret,
         })
+    }
+
+    /// Which MongoDB this speaks to. The stack's secret is read for it; one that can't be read says nothing.
+    pub async fn spoken_to(&self) -> SpokenTo {
+        let of_functions = match self.secret.uri(false).await {
+            Ok(uri) => Place::of_uri(&uri).ok(),
+            // Whoever needs it is told.
+            Err(_) => None,
+        };
+        let note = self.place.as_ref().zip(of_functions.as_ref()).and_then(|(here, there)| {
+            let secret = self.names.mongodb_secret();
+            (!here.is(there)).then(|| {
+                format!(
+                    "this speaks to {here}, as `{VARIABLE}` says, but the stack's functions load into {there}, as the secret `{secret}` says"
+                )
+            })
+        });
+        SpokenTo {
+            place: self.place.clone().or(of_functions),
+            note,
+        }
     }
 }
 

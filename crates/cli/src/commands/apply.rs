@@ -5,14 +5,14 @@ use crate::{
     Context, Failure, Status, apply as planning,
     arguments::Apply,
     cloud::{
-        ApplyLease, Stack,
+        ApplyLease, SpokenTo,
         apply::{self, ApplyError},
     },
     local::{Found, holder, pipelines},
-    output::json,
+    output::{json, numbers::counted},
 };
 use anyhow::anyhow;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::{ErrorKind, Write};
 
 pub(super) async fn run(typed: &Apply, stack: &str, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
@@ -37,21 +37,33 @@ async fn apply(typed: &Apply, stack: &str, at: &HomeAt, as_json: bool, context: 
     faultless(&apply, at, context).await?;
     if typed.plan {
         let (plan, _) = apply.plan().await.map_err(failure)?;
-        show(&plan, &stack, as_json, context)?;
+        show(&plan, &apply, as_json, context).await?;
         return Ok(match typed.detailed_exitcode && !plan.is_empty() {
             true => Status::Wrong,
             false => Status::Well,
         });
     }
     let lease = ApplyLease::take(&stack.ports.ledger, holder::this_process()).await?;
-    lease.hold(carry_out(&apply, &stack, as_json, context)).await
+    lease.hold(carry_out(&apply, typed.yes, as_json, context)).await
 }
 
-async fn carry_out(apply: &apply::Apply<'_>, stack: &Stack, as_json: bool, context: &mut Context) -> Ended {
+async fn carry_out(apply: &apply::Apply<'_>, yes: bool, as_json: bool, context: &mut Context) -> Ended {
     let (plan, _) = apply.plan().await.map_err(failure)?;
-    show(&plan, stack, as_json, context)?;
+    show(&plan, apply, as_json, context).await?;
     if plan.is_empty() {
         return Ok(Status::Well);
+    }
+    // An empty folder is rather the wrong one than the end of all.
+    if apply.found.is_empty() && !plan.removed.is_empty() && !yes {
+        let all = match plan.removed.len() as u64 {
+            1 => "the only pipeline".to_owned(),
+            all => format!("all {}", counted(all, "pipeline")),
+        };
+        let error = anyhow!(
+            "there is no file in `{}`: this would take {all} away, and nothing was done",
+            pipelines::FOLDER
+        );
+        return Err(Failure::wrong(error).next("see that this is the right folder; type --yes if that is meant"));
     }
     context.out.flush()?;
     let err = context.err.clone();
@@ -73,16 +85,29 @@ async fn carry_out(apply: &apply::Apply<'_>, stack: &Stack, as_json: bool, conte
     Ok(Status::Well)
 }
 
-fn show(plan: &planning::Plan, stack: &Stack, as_json: bool, context: &mut Context) -> std::io::Result<()> {
-    if as_json {
-        return json::line(&mut context.out, &plan.to_json(&stack.names.stack));
+async fn show(plan: &planning::Plan, apply: &apply::Apply<'_>, as_json: bool, context: &mut Context) -> std::io::Result<()> {
+    let names = &apply.stack.names;
+    // Without collections no database is spoken to.
+    let spoken_to = match apply.collections {
+        true => apply.stack.spoken_to().await,
+        false => SpokenTo::default(),
+    };
+    if let Some(note) = &spoken_to.note {
+        writeln!(context.err, "note: {note}")?;
     }
-    let names = &stack.names;
-    writeln!(
-        context.out,
-        "stack {} (account {}, {})\n\n{plan}",
-        names.stack, names.account, names.region
-    )
+    let place = spoken_to.place.map(|place| place.to_string());
+    if as_json {
+        let mut object = plan.to_json(&names.stack);
+        if let (Value::Object(object), Some(place)) = (&mut object, place) {
+            object.insert("documents".to_owned(), json!(place));
+        }
+        return json::line(&mut context.out, &object);
+    }
+    writeln!(context.out, "stack {} (account {}, {})", names.stack, names.account, names.region)?;
+    if let Some(place) = place {
+        writeln!(context.out, "{place}")?;
+    }
+    writeln!(context.out, "\n{plan}")
 }
 
 /// All files, each without fault and beside the others; every fault of every file is shown.

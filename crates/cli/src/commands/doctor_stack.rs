@@ -34,6 +34,9 @@ pub(super) async fn run(stack: &str, at: &HomeAt, as_json: bool, context: &mut C
         let rows = parts.iter().map(|part| vec![part.part.clone(), part.state.clone()]);
         writeln!(context.out, "{}", table(&COLUMNS, rows))?;
         for part in &parts {
+            if let Some(note) = &part.note {
+                writeln!(context.out, "note: {}: {}", part.part, plain(note))?;
+            }
             let Some(what) = &part.wrong else { continue };
             writeln!(context.out, "wrong: {}: {}", part.part, plain(what))?;
             if let Some(next) = &part.next {

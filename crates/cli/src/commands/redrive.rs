@@ -26,7 +26,16 @@ pub(super) async fn run(typed: &Redrive, stack: &str, at: &HomeAt, as_json: bool
             return Err(Failure::wrong(error).next(incident.next));
         }
     }
-    let redriven = redrive::redrive(&stack.queues, &incident).await?;
+    let progress = super::progress(context);
+    let redriven = redrive::redrive(&stack.queues, &incident, &progress).await;
+    progress.end();
+    let redriven = redriven?;
+    if redriven.hidden > 0 {
+        let (letters, are) = (counted(redriven.hidden, "message"), if redriven.hidden == 1 { "is" } else { "are" });
+        let error = anyhow!("nothing was sent back: {letters} {are} being looked at by somebody else");
+        let again = at.command(&format!("redrive {}", incident.id));
+        return Err(Failure::from(error).next(format!("type it again in a minute: {again}")));
+    }
     if as_json {
         let object = json!({"incident": incident.id.to_string(), "sent": redriven.sent, "left": redriven.left, "more": redriven.more});
         json::line(&mut context.out, &object)?;
@@ -45,7 +54,7 @@ pub(super) async fn run(typed: &Redrive, stack: &str, at: &HomeAt, as_json: bool
     match redriven.sent {
         0 => writeln!(
             context.out,
-            "nothing of this incident is in the dead-letter queue: it recovers when `watch` has seen that, or somebody else looks at the messages just now"
+            "nothing of this incident is in the dead-letter queue: it recovers when `watch` has seen that"
         )?,
         _ => writeln!(
             context.out,

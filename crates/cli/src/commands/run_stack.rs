@@ -12,6 +12,10 @@ use crate::{
     output::json,
 };
 use anyhow::anyhow;
+use ledger::{
+    LedgerError,
+    applied::{self, Applied},
+};
 use pipeline::{Checked, Name, Resource};
 use serde_json::json;
 use std::{io::Write, sync::Arc};
@@ -24,6 +28,7 @@ pub(super) async fn run(typed: &Run, stack: &str, at: &HomeAt, as_json: bool, co
     let pipeline = super::pipeline_name(&typed.pipeline, &stack.ports, context).await?;
     let (checked, _) = newest(&stack, &pipeline, &typed.pipeline, at, context).await?;
     let (chosen, later) = chosen(&checked, typed)?;
+    gone(&stack, &pipeline, at, context).await?;
     let upstream = recording(typed, &pipeline, context).await?;
     let base_url = upstream.as_ref().map(Upstream::base_url).or_else(|| typed.source.base_url.clone());
     let mut asked = Vec::with_capacity(chosen.len());
@@ -70,6 +75,22 @@ pub(super) async fn newest(
         )?;
     }
     Ok((checked, generation))
+}
+
+/// Says that the pipeline was taken away: it can be run by hand all the same.
+async fn gone(stack: &Stack, pipeline: &Name, at: &HomeAt, context: &mut Context) -> Result<(), Failure> {
+    let notes = applied::each_applied(stack.ports.ledger.as_ref()).await?;
+    // A note that can't be read is told where it matters.
+    let is_gone =
+        |(_, note): &(String, Result<Applied, LedgerError>)| note.as_ref().is_ok_and(|note| note.removed && note.pipeline == *pipeline);
+    if notes.iter().any(is_gone) {
+        let apply = at.command(&format!("apply {pipeline}"));
+        writeln!(
+            context.err,
+            "note: {pipeline} was taken away from this stack, so it has no schedules; this runs what was applied last. To bring it back: {apply}"
+        )?;
+    }
+    Ok(())
 }
 
 /// The resources to ask for, and those that come by themselves after them.

@@ -155,6 +155,11 @@ fn what_was_changed_by_hand_is_put_right_and_what_is_not_ours_is_left() {
     ");
     assert_eq!(desk.schedule("orders.orders")["State"], "ENABLED");
     assert_eq!(desk.schedule("nightly-report")["State"], "DISABLED");
+    let doctor = desk.type_in(&["doctor"]);
+    assert!(
+        doctor.out.contains("not Tidemill's, and left as they are: `nightly-report`") && !doctor.out.contains("disabled by hand"),
+        "{doctor:?}"
+    );
     let again = desk.apply();
     assert!(again.out.contains(NOTHING) && again.out.contains("`nightly-report`"), "{again:?}");
 }
@@ -242,6 +247,59 @@ fn a_secret_that_is_not_there_is_told_and_asked_for_again() {
         said.out.contains(NOTHING) && !said.out.contains("note:") && !said.out.contains("t0p"),
         "{said:?}"
     );
+}
+
+#[test]
+fn an_empty_folder_takes_everything_away_only_when_it_is_meant() {
+    let desk = Desk::new();
+    desk.pipeline("orders", "rate(1 hour)");
+    desk.pipeline("returns", "rate(1 hour)");
+    assert_eq!(desk.apply().code, 0);
+    desk.remove("pipelines/orders.yaml");
+    desk.remove("pipelines/returns.yaml");
+    let said = desk.apply();
+    assert!(
+        said.code == 2 && said.err.contains("would take all 2 pipelines away") && said.err.contains("--yes"),
+        "{said:?}"
+    );
+    assert_eq!(desk.schedules(), ["orders.orders", "returns.returns"]);
+    let meant = desk.type_in(&["apply", "--skip-collections", "--yes"]);
+    assert_eq!((meant.code, desk.schedules().len()), (0, 0), "{meant:?}");
+    // Taken away, it can be run by hand; that it is gone is said.
+    let run = desk.type_in(&["run", "orders", "--no-wait"]);
+    assert!(
+        run.code == 0 && run.err.contains("note: orders was taken away from this stack"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn a_database_that_is_not_the_functions_is_told() {
+    let mut desk = Desk::new();
+    let database = servers::mongodb::shared().fresh_database();
+    desk.mongodb = Some(database.uri());
+    desk.pipeline("orders", "rate(1 hour)");
+    let plan = || desk.type_in(&["apply", "--plan"]);
+    let alone = plan();
+    assert!(
+        alone.code == 0 && alone.out.contains("\nMongoDB at ") && alone.err.is_empty(),
+        "{alone:?}"
+    );
+    let name = desk.names.mongodb_secret();
+    let text = |uri: &str| json!({"uri": uri}).to_string();
+    let secret = json!({"Name": name, "SecretString": text("mongodb://ann:s3cret@db.example.org/shop")});
+    desk.aws().call("secretsmanager", "create_secret", secret);
+    let expected = "the stack's functions load into MongoDB at db.example.org:27017, database `shop`";
+    let other = plan();
+    assert!(other.code == 0 && other.err.contains(expected), "{other:?}");
+    let doctor = desk.type_in(&["doctor"]);
+    assert!(doctor.code == 0 && doctor.out.contains(expected), "{doctor:?}");
+    assert!(doctor.out.contains("(MongoDB at "), "{doctor:?}");
+    assert!(!other.err.contains("s3cret") && !doctor.out.contains("s3cret"));
+    let same = json!({"SecretId": name, "SecretString": text(&database.uri())});
+    desk.aws().call("secretsmanager", "put_secret_value", same);
+    let same = plan();
+    assert!(same.code == 0 && same.err.is_empty(), "{same:?}");
 }
 
 #[test]

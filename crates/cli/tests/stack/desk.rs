@@ -203,6 +203,14 @@ impl Desk {
             .call("sqs", "send_message", json!({"QueueUrl": url, "MessageBody": body}));
     }
 
+    /// Looks at a message of the queue, which hides it from others for so many seconds.
+    pub fn hide(&self, queue: &str, seconds: u32) {
+        let url = self.queue_url(queue);
+        let request = json!({"QueueUrl": url, "VisibilityTimeout": seconds});
+        let found = self.aws().call("sqs", "receive_message", request);
+        assert_eq!(found["Messages"].as_array().map(Vec::len), Some(1), "{found}");
+    }
+
     fn queue_url(&self, queue: &str) -> String {
         let found = self.aws().call("sqs", "get_queue_url", json!({"QueueName": queue}));
         found["QueueUrl"].as_str().unwrap().to_owned()

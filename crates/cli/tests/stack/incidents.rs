@@ -79,6 +79,22 @@ async fn the_letters_of_an_incident_go_back_and_those_of_others_stay() {
     assert!(again.code == 0 && again.out.starts_with("0 messages sent back"), "{again:?}");
 }
 
+/// As when `watch` has looked a moment before.
+#[tokio::test]
+async fn letters_that_somebody_looks_at_are_waited_for() {
+    let desk = Desk::new();
+    desk.send(&desk.names.dead(Queue::Clean), &raw("orders", 1));
+    let orders = open(&desk, "orders").await;
+    desk.hide(&desk.names.dead(Queue::Clean), 8);
+    let redriven = desk.type_in(&["redrive", &orders.id.to_string()]);
+    assert!(
+        redriven.code == 0 && redriven.out.starts_with("1 message sent back"),
+        "{redriven:?}"
+    );
+    assert!(redriven.err.contains("somebody else looks at 1 message just now"), "{redriven:?}");
+    assert_eq!(desk.messages(&desk.names.queue(Queue::Clean)), [raw("orders", 1)]);
+}
+
 #[tokio::test]
 async fn an_incident_without_dead_letters_has_nothing_to_redrive() {
     let desk = Desk::new();

@@ -150,6 +150,47 @@ async fn answer(desk: &Desk, runner: &Runner, message: &ExtractMessage) {
     }
 }
 
+/// Types `run`, and does the work of the functions on its message.
+async fn followed(desk: &Desk, database: &Database<'_>) -> Said {
+    let mut command = desk.command(&["run", "orders"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let queue = desk.names.queue(Queue::Extract);
+    let body = sent(desk, &queue, &mut child);
+    let origin = Origin {
+        lake_bucket: None,
+        sent_ms: 0,
+    };
+    let message = ExtractMessage::parse(&body, &origin).unwrap().remove(0);
+    let runner = functions(desk, database);
+    answer(desk, &runner, &message).await;
+    runner.home.documents.close().await;
+    let output = child.wait_with_output().unwrap();
+    Said {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replacement_that_is_not_shown_is_told() {
+    let database = shared().fresh_database();
+    let mut desk = Desk::new();
+    desk.mongodb = Some(database.uri());
+    let text = crate::desk::ORDERS.replace(
+        "load: {collection: orders}",
+        "load: {collection: orders, write_disposition: replace}",
+    );
+    desk.write("pipelines/orders.yaml", &text);
+    desk.write("orders.csv", "id,total\n");
+    assert_eq!(desk.apply().code, 0);
+    let said = followed(&desk, &database).await;
+    let expected = "the run brought no document, and `allow_empty` is not set: the documents of the run before stay";
+    assert!(said.code == 1 && said.err.contains(expected), "{said:?}");
+    let runs = desk.type_in(&["runs"]);
+    assert!(runs.out.contains("not shown"), "{runs:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_is_followed_to_its_last_document() {
     let database = shared().fresh_database();
@@ -158,24 +199,7 @@ async fn a_run_is_followed_to_its_last_document() {
     desk.pipeline("orders", "rate(1 hour)");
     desk.write("orders.csv", "id,total\na1,10.5\na2,-3\na3,7\n");
     assert_eq!(desk.apply().code, 0);
-    let mut command = desk.command(&["run", "orders"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let queue = desk.names.queue(Queue::Extract);
-    let body = sent(&desk, &queue, &mut child);
-    let origin = Origin {
-        lake_bucket: None,
-        sent_ms: 0,
-    };
-    let message = ExtractMessage::parse(&body, &origin).unwrap().remove(0);
-    let runner = functions(&desk, &database);
-    answer(&desk, &runner, &message).await;
-    runner.home.documents.close().await;
-    let output = child.wait_with_output().unwrap();
-    let said = Said {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    };
+    let said = followed(&desk, &database).await;
     // As at home: a record is rejected, and none may be.
     assert_eq!(said.code, 1, "{said:?}");
     assert!(
@@ -210,10 +234,40 @@ async fn a_replay_goes_through_a_queue_of_its_own_under_the_newest_definition() 
     desk.write("pipelines/orders.yaml", &text);
     let applied = desk.type_in(&["apply"]);
     assert!(applied.code == 0 && applied.out.contains("~ definition"), "{applied:?}");
+    let first = replayed(&desk, &database, &text).await;
+    let counts = |report: &serde_json::Value| {
+        [
+            &report["objects"],
+            &report["clean"]["out"],
+            &report["load"]["in"],
+            &report["load"]["inserted"],
+        ]
+        .map(|n| n.as_u64().unwrap())
+    };
+    assert_eq!(counts(&first), [1, 3, 3, 1], "{first}");
+    assert!(first.get("notices").is_none(), "{first}");
+    // The same again changes nothing, and has no numbers: those in the ledger are of the first time.
+    let second = replayed(&desk, &database, &text).await;
+    assert_eq!(counts(&second), [1, 0, 0, 0], "{second}");
+    let expected = "1 object was loaded under this definition before: it was done again, and is not in these numbers";
+    assert_eq!(second["notices"][0], expected, "{second}");
+    // What is given up is told, though its facts are there.
+    let mut command = desk.command(&["replay", "orders"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let body = sent(&desk, &desk.names.queue(Queue::CleanReplay), &mut child);
+    desk.send(&desk.names.dead(Queue::CleanReplay), &body);
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    assert!(err.contains("for 1 dead letter is there since"), "{err}");
+}
+
+/// Types `replay`, and does the work of `clean` and `load` on its message.
+async fn replayed(desk: &Desk, database: &Database<'_>, text: &str) -> serde_json::Value {
     let mut command = desk.command(&["replay", "orders", "--json"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let queue = desk.names.queue(Queue::CleanReplay);
-    let body = sent(&desk, &queue, &mut child);
+    let body = sent(desk, &queue, &mut child);
     let origin = Origin {
         lake_bucket: None,
         sent_ms: 0,
@@ -222,13 +276,13 @@ async fn a_replay_goes_through_a_queue_of_its_own_under_the_newest_definition() 
     let choice = message.definition.unwrap();
     assert_eq!(
         (choice.generation, choice.hash),
-        (2, pipeline::DefinitionHash::of(&text).to_string())
+        (2, pipeline::DefinitionHash::of(text).to_string())
     );
-    let runner = functions(&desk, &database);
+    let runner = functions(desk, database);
     let workers = runner.workers(runner.home.store.clone());
     let input = clean::Input {
         raw: message.raw,
-        definition: Some((pipeline::DefinitionHash::of(&text).to_string(), 2)),
+        definition: Some((pipeline::DefinitionHash::of(text).to_string(), 2)),
     };
     let clean = workers.clean(&input).await.unwrap().unwrap().clean;
     let input = load::Input {
@@ -239,11 +293,5 @@ async fn a_replay_goes_through_a_queue_of_its_own_under_the_newest_definition() 
     runner.home.documents.close().await;
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&report["objects"], &report["clean"]["out"]), (&1.into(), &3.into()), "{report}");
-    assert_eq!(
-        (&report["load"]["inserted"], &report["load"]["in"]),
-        (&1.into(), &3.into()),
-        "{report}"
-    );
+    serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -29,6 +29,26 @@ pub struct Problem {
     pub not_shown: bool,
 }
 
+impl Problem {
+    /// A complete `replace` run that must not be shown, though each of its objects was loaded. `raw`: any of its objects.
+    pub fn refused(refused: Refused, raw: &RawKey) -> Problem {
+        Problem::not_shown(raw, format!("{}: the documents of the run before stay", why_refused(refused)))
+    }
+
+    fn not_shown(raw: &RawKey, message: String) -> Problem {
+        let marker = RawKey {
+            part: Part::End,
+            ..raw.clone()
+        };
+        Problem {
+            object: marker.key().to_string(),
+            raw: Some(marker),
+            message,
+            not_shown: true,
+        }
+    }
+}
+
 /// The problems of a run, as they are found.
 #[derive(Clone, Default)]
 pub struct Problems(Arc<Mutex<Vec<Problem>>>);
@@ -177,7 +197,7 @@ impl Workers {
     /// A complete `replace` run that must not be shown has failed, though each of its objects was loaded.
     fn look_at(&self, replacement: Option<Replacement>, raw: &RawKey) {
         let Some(Replacement::Refused(refused)) = replacement else { return };
-        self.not_shown(raw, format!("{}: the documents of the run before stay", why_refused(refused)));
+        self.problems.add(Problem::refused(refused, raw));
     }
 
     /// A `replace` run of which nothing more comes, and that waits all the same, is never shown.
@@ -191,20 +211,8 @@ impl Workers {
                 format!("{} of it could not be brought in: replay again", counted(parts.into(), "part"))
             }
         };
-        self.not_shown(raw, format!("readers do not see the documents of run {}: {why}", raw.run));
-    }
-
-    fn not_shown(&self, raw: &RawKey, message: String) {
-        let marker = RawKey {
-            part: Part::End,
-            ..raw.clone()
-        };
-        self.problems.add(Problem {
-            object: marker.key().to_string(),
-            raw: Some(marker),
-            message,
-            not_shown: true,
-        });
+        let message = format!("readers do not see the documents of run {}: {why}", raw.run);
+        self.problems.add(Problem::not_shown(raw, message));
     }
 
     fn failed(&self, key: &Key, raw: Option<&RawKey>, error: &dyn std::error::Error) {
