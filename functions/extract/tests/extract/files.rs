@@ -260,12 +260,7 @@ async fn where_folders_are_not_ours_none_is_read() {
     home.settings.local_files = false;
     std::fs::write(home.folder.path().join("x.csv"), rows(2)).unwrap();
     let absolute = format!("{{files: {{root: \"{}\"}}}}", home.folder.path().display());
-    for source in [
-        "{files: {}}",
-        "{files: {root: .}}",
-        &absolute,
-        "{files: {root: \"file:///proc/self\"}}",
-    ] {
+    for source in ["{files: {}}", "{files: {root: .}}", &absolute] {
         let error = home.run(&definition(source, "file: {path: x.csv}")).await.unwrap_err();
         assert!(
             error.chain().contains("a function on AWS has no folder of yours"),
