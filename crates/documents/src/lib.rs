@@ -1,6 +1,7 @@
 //! Documents: how a write is judged (pure), and the port to the store that keeps them.
 
 pub mod contract;
+pub mod database;
 mod element;
 pub mod extended_json;
 pub mod judge;
@@ -16,6 +17,7 @@ pub mod sqlite;
 #[cfg(feature = "mongodb")]
 pub use self::mongodb::MongoDocuments;
 pub use contract::{Change, Contract, Foreign, Found, Tightness};
+pub use database::{Certainty, Database, DocumentStream, Namespace, NamespaceKind, PutBack, Server};
 pub use element::{DEPTH_MAX, Unreadable};
 pub use judge::{Stamp, Verdict, judge};
 pub use model::Model;

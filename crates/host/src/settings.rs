@@ -1,8 +1,9 @@
-//! The settings of a function: read once from a map that is passed in, all faults told together. Pure: the environment is `main`'s.
+//! The settings of a function: read once from a map that is passed in, all faults told together. Pure, but for `environment`, which a start asks.
 //!
 //! No setting is a secret: a function is told the *names* of its secrets, so a fault may show the value it found.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -22,6 +23,12 @@ pub const HOME: Key = Key::optional(
     "TIDEMILL_HOME",
     "a folder: its lake, ledger and documents are used, and nothing of AWS; then no other setting is needed",
 );
+
+/// The process's environment, as far as it is text.
+pub fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
+}
 
 /// The characters of a found value that a fault shows.
 const SHOWN_CHARS_MAX: usize = 60;

@@ -51,6 +51,10 @@ pub trait Store: Send + Sync {
     /// Writes an object at once, only if the key is free.
     async fn put_new(&self, key: &Key, metadata: &Metadata, body: Bytes) -> Result<Written, StoreError>;
 
+    /// Writes an object at once, only if the key is free, and locks it until then (milliseconds since 1970) where the store can: S3 with Object Lock, by
+    /// which nobody can delete or overwrite it before. A directory can't lock: there it is only written once.
+    async fn put_locked(&self, key: &Key, body: Bytes, until_ms: i64) -> Result<Written, StoreError>;
+
     /// Starts an object that is written in chunks, over whatever is there: for outputs that are the same bytes each time.
     async fn upload(&self, key: &Key, metadata: &Metadata) -> Result<Box<dyn Upload>, StoreError>;
 

@@ -18,6 +18,12 @@ pub enum Shelf {
     Hops,
     /// How far `watch` has looked at a resource.
     Watched,
+    /// Backups, by id: how far each is, and what came of it.
+    Backups,
+    /// The parts of a backup that is under way, by its id and their number.
+    BackupParts,
+    /// Drills, by id: what each found out.
+    Drills,
 }
 
 impl Shelf {
@@ -28,6 +34,9 @@ impl Shelf {
             Shelf::Causes => "causes",
             Shelf::Hops => "hops",
             Shelf::Watched => "watched",
+            Shelf::Backups => "backups",
+            Shelf::BackupParts => "backup-parts",
+            Shelf::Drills => "drills",
         }
     }
 }

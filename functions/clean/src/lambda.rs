@@ -4,30 +4,11 @@ use clean::{Input, Services};
 use host::SystemClock;
 use host::adapters::Adapters;
 use host::event::CleanMessage;
-use host::lambda::{Answer, Failure, Function, RecordContext};
+use host::lambda::{Answer, Failure, RecordContext};
 use host::telemetry::Metric;
 use ledger::{Run, Unwatched};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The function, and the stage of its metrics.
-pub const NAME: &str = "clean";
-
-/// This function of the stack.
-pub fn function(stack: String, lake_bucket: Option<String>) -> Function {
-    Function {
-        name: NAME,
-        stack,
-        lake_bucket,
-    }
-}
-
-/// The process's environment, as far as it is text.
-pub fn environment() -> BTreeMap<String, String> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    std::env::vars_os().filter_map(text).collect()
-}
 
 /// What the process works with, built once.
 pub struct Desk {

@@ -2,52 +2,26 @@
 
 mod lambda;
 
-use anyhow::{Context as _, anyhow};
+use documents::MongoDocuments;
 use host::adapters::{Adapters, Place};
-use host::secrets::Secrets;
-use host::settings::LogLevel;
-use host::telemetry;
-use lambda::{Desk, NAME, Own};
+use host::secrets::{Secrets, mongodb::SecretUri};
+use lambda::{Desk, Own};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match start().await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            telemetry::install(NAME, "", LogLevel::Info);
-            tracing::error!(chain = format!("{error:#}"), "the function does not start");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> ExitCode {
+    host::lambda::run("load", Own::read, build, Desk::handle)
 }
 
-async fn start() -> anyhow::Result<()> {
-    let provider = rustls::crypto::ring::default_provider();
-    provider
-        .install_default()
-        .map_err(|_| anyhow!("another TLS provider is installed"))?;
-    let (stack, lake_bucket, desk) = match Place::read(lambda::environment(), Own::read)? {
+async fn build(place: Place<Own>) -> anyhow::Result<Desk> {
+    Ok(match place {
         Place::Aws { common, own } => {
-            telemetry::install(NAME, &common.stack, common.log);
             let config = host::sdk::config().await;
-            // The setting is the secret's whole name.
-            let documents = lambda::mongodb(Secrets::new(&config, ""), own.mongodb_secret);
-            let desk = Desk::new(Adapters::aws(&config, &common), documents);
-            (common.stack, Some(common.lake_bucket), desk)
+            // The setting is the secret's whole name. The connection is kept from one invocation to the next.
+            let uri = SecretUri::new(Secrets::new(&config, ""), own.mongodb_secret);
+            let documents = MongoDocuments::new(Arc::new(uri));
+            Desk::new(Adapters::aws(&config, &common), Arc::new(documents))
         }
-        Place::Home(home) => {
-            telemetry::install(NAME, "home", LogLevel::Info);
-            let adapters = Adapters::embedded(&home).context("TIDEMILL_HOME")?;
-            let documents = load::embedded::documents(&home)?;
-            ("home".to_owned(), None, Desk::new(adapters, documents))
-        }
-    };
-    let desk = Arc::new(desk);
-    let handler = move |message, context| {
-        let desk = desk.clone();
-        async move { desk.handle(message, context).await }
-    };
-    Ok(host::lambda::serve(lambda::function(stack, lake_bucket), handler).await?)
+        Place::Home(home) => Desk::new(Adapters::embedded(&home)?, load::embedded::documents(&home)?),
+    })
 }

@@ -9,10 +9,6 @@ pub const EXTRACT_QUEUE: (&str, &str) = (
     "the queue that starts `extract`: resources that waited for others",
 );
 pub const CLEAN_QUEUE: (&str, &str) = ("TIDEMILL_CLEAN_QUEUE_URL", "the queue that starts `clean`: what is queued again");
-pub const CLEAN_REPLAY_QUEUE: (&str, &str) = (
-    "TIDEMILL_CLEAN_REPLAY_QUEUE_URL",
-    "the queue of replays: known, so that what is queued again does not wait behind them",
-);
 pub const LOAD_QUEUE: (&str, &str) = ("TIDEMILL_LOAD_QUEUE_URL", "the queue that starts `load`: what is queued again");
 
 /// The dead-letter queues, in the order of [`crate::DeadQueue::ALL`].
@@ -26,13 +22,12 @@ pub const DEAD_QUEUES: [(&str, &str); 6] = [
 ];
 
 /// The variables that only this function needs.
-pub const VARIABLES: [(&str, &str); 11] = {
+pub const VARIABLES: [(&str, &str); 10] = {
     let [extract, clean, replay, load, rules, schedules] = DEAD_QUEUES;
     [
         TOPIC,
         EXTRACT_QUEUE,
         CLEAN_QUEUE,
-        CLEAN_REPLAY_QUEUE,
         LOAD_QUEUE,
         extract,
         clean,

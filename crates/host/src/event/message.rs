@@ -34,8 +34,6 @@ pub enum RequestedBy {
     Continuation,
     /// The end of the runs that the resource waits for.
     After,
-    /// `watch`, which found that it is owed.
-    Watch,
 }
 
 /// Asks `extract` for a tick of a resource, or to go on with a run.

@@ -5,7 +5,10 @@
 
 mod boundary;
 mod door;
+mod start;
 mod stop;
+
+pub use start::run;
 
 use crate::event::Message;
 use crate::telemetry::{Metric, Metrics};
@@ -32,7 +35,7 @@ const ENVIRONMENT: [&str; 4] = [
 /// Which function this process is.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// `extract`, `clean`, `load` or `watch`: the stage of its metrics.
+    /// `extract`, `clean` or another: the stage of its metrics.
     pub name: &'static str,
     pub stack: String,
     /// The only bucket whose events are worked on; `None` with the embedded adapters.
@@ -86,15 +89,24 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(error_type: &'static str, next: Next, error: &dyn Error) -> Failure {
-        let mut chain = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            chain.push_str(": ");
-            chain.push_str(&cause.to_string());
-            source = cause.source();
+        Failure {
+            error_type,
+            next,
+            chain: chain(error),
         }
-        Failure { error_type, next, chain }
     }
+}
+
+/// An error and its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain.push_str(": ");
+        chain.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    chain
 }
 
 /// Why a function's process ended.

@@ -1,12 +1,14 @@
 //! Secrets of AWS Secrets Manager: a secret is a JSON object, a value one of its fields. Kept for a while, read again when they were refused.
 
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 mod parse;
 
 use crate::sdk::problem;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
-use parse::Fields;
+pub use parse::Fields;
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::fmt;
@@ -31,7 +33,7 @@ pub struct Secrets {
 
 #[derive(Default)]
 struct Slot {
-    read: Option<(Instant, Fields)>,
+    read: Option<(Instant, Arc<Fields>)>,
 }
 
 impl Secrets {
@@ -46,17 +48,22 @@ impl Secrets {
 
     /// The value of a field.
     pub async fn value(&self, name: &str, field: &str) -> Result<SecretString, SecretError> {
+        let fields = self.fields(name).await?;
+        fields.get(field).cloned().ok_or_else(|| self.no_field(&fields, name, field))
+    }
+
+    /// All fields of one reading.
+    pub async fn fields(&self, name: &str) -> Result<Arc<Fields>, SecretError> {
         let slot = self.slot(name).await;
         let mut slot = slot.lock().await;
         if let Some((at, fields)) = &slot.read
             && at.elapsed() < KEPT
         {
-            return self.field(fields, name, field);
+            return Ok(fields.clone());
         }
-        let fields = self.read(name).await?;
-        let value = self.field(&fields, name, field);
-        slot.read = Some((Instant::now(), fields));
-        value
+        let fields = Arc::new(self.read(name).await?);
+        slot.read = Some((Instant::now(), fields.clone()));
+        Ok(fields)
     }
 
     /// Reads the secret again: after somebody refused its value. Whether it was read: not if that was less than [`REFRESHED_EVERY`] ago.
@@ -67,7 +74,7 @@ impl Secrets {
             return Ok(false);
         }
         let fields = self.read(name).await?;
-        slot.read = Some((Instant::now(), fields));
+        slot.read = Some((Instant::now(), Arc::new(fields)));
         Ok(true)
     }
 
@@ -79,12 +86,12 @@ impl Secrets {
         format!("{}{name}", self.prefix)
     }
 
-    fn field(&self, fields: &Fields, name: &str, field: &str) -> Result<SecretString, SecretError> {
-        fields.get(field).cloned().ok_or_else(|| SecretError::NoField {
+    fn no_field(&self, fields: &Fields, name: &str, field: &str) -> SecretError {
+        SecretError::NoField {
             secret: self.full_name(name),
             field: field.to_owned(),
             fields: fields.names(),
-        })
+        }
     }
 
     async fn read(&self, name: &str) -> Result<Fields, SecretError> {
@@ -131,7 +138,7 @@ pub enum SecretError {
     )]
     Missing { secret: String },
     #[error(
-        "the secret `{secret}` may not be read ({problem}): the function's role reads only secrets of its stack, and needs the key they are encrypted with"
+        "the secret `{secret}` may not be read ({problem}): a function's role reads only secrets of its stack, and whoever reads one needs the key it is encrypted with"
     )]
     Denied { secret: String, problem: String },
     #[error("the secret `{secret}` can't be used ({problem})")]

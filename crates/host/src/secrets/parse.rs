@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// The fields of a secret. Its `Debug` shows no value.
 #[derive(Debug)]
-pub(super) struct Fields(BTreeMap<String, SecretString>);
+pub struct Fields(BTreeMap<String, SecretString>);
 
 impl Fields {
     /// The problem of a text that is no such object says nothing of what is in it.

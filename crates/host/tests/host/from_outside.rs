@@ -116,7 +116,7 @@ prop_compose! {
         resource in name(),
         scheduled_ms in 0..253_402_300_799_999_i64,
         run in option::of(run()),
-        by in prop::sample::select(vec![RequestedBy::Schedule, RequestedBy::Run, RequestedBy::After, RequestedBy::Watch]),
+        by in prop::sample::select(vec![RequestedBy::Schedule, RequestedBy::Run, RequestedBy::After]),
         hop in any::<u32>(),
         base_url in option::of("http://[a-z]{1,9}/"),
     ) -> ExtractMessage {

@@ -14,7 +14,9 @@ use crate::store::check_metadata;
 use crate::{Key, Metadata, Object, Store, StoreError, Upload, Written};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::ObjectLockMode;
 use body::Body;
 use bucket::{Bucket, Call, PRECONDITION_FAILED};
 use bytes::Bytes;
@@ -30,6 +32,17 @@ const KEYS_MAX: usize = 1_000;
 /// is paid for.
 pub struct S3Store {
     bucket: Arc<Bucket>,
+    lock_mode: LockMode,
+}
+
+/// How firm the lock of an object is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LockMode {
+    /// Can be lifted with a permission of its own (`s3:BypassGovernanceRetention`).
+    #[default]
+    Governance,
+    /// Can be lifted by nobody.
+    Compliance,
 }
 
 impl S3Store {
@@ -37,6 +50,25 @@ impl S3Store {
     pub fn new(config: &SdkConfig, bucket: &str) -> S3Store {
         S3Store {
             bucket: Arc::new(Bucket::new(config, bucket)),
+            lock_mode: LockMode::default(),
+        }
+    }
+
+    /// The same, with locks of this mode.
+    pub fn with_lock_mode(self, lock_mode: LockMode) -> S3Store {
+        S3Store { lock_mode, ..self }
+    }
+}
+
+impl S3Store {
+    /// A put whose answer was lost is sent again by the SDK, and may then be answered that the key is taken: by this very body.
+    async fn put(&self, key: &Key, put: PutObjectFluentBuilder, body: Bytes) -> Result<Written, StoreError> {
+        let put = put.bucket(&self.bucket.name).key(key.as_str()).if_none_match("*");
+        let put = put.body(ByteStream::from(body)).customize().config_override(bucket::patient());
+        match put.send().await {
+            Ok(_) => Ok(Written::Created),
+            Err(error) if bucket::status(&error) == Some(PRECONDITION_FAILED) => Ok(Written::AlreadyThere),
+            Err(error) => Err(self.bucket.failed(Call::Write, key.as_str(), &error)),
         }
     }
 }
@@ -70,27 +102,20 @@ impl Store for S3Store {
         }
     }
 
-    /// A put whose answer was lost is sent again by the SDK, and may then be answered that the key is taken: by this very body.
     async fn put_new(&self, key: &Key, metadata: &Metadata, body: Bytes) -> Result<Written, StoreError> {
         check_metadata(key, metadata)?;
-        let sent = self
-            .bucket
-            .client
-            .put_object()
-            .bucket(&self.bucket.name)
-            .key(key.as_str())
-            .if_none_match("*")
-            .set_metadata(bucket::sent_metadata(metadata))
-            .body(ByteStream::from(body))
-            .customize()
-            .config_override(bucket::patient())
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Written::Created),
-            Err(error) if bucket::status(&error) == Some(PRECONDITION_FAILED) => Ok(Written::AlreadyThere),
-            Err(error) => Err(self.bucket.failed(Call::Write, key.as_str(), &error)),
-        }
+        let put = self.bucket.client.put_object().set_metadata(bucket::sent_metadata(metadata));
+        self.put(key, put, body).await
+    }
+
+    async fn put_locked(&self, key: &Key, body: Bytes, until_ms: i64) -> Result<Written, StoreError> {
+        let mode = match self.lock_mode {
+            LockMode::Governance => ObjectLockMode::Governance,
+            LockMode::Compliance => ObjectLockMode::Compliance,
+        };
+        let put = self.bucket.client.put_object().object_lock_mode(mode);
+        let put = put.object_lock_retain_until_date(DateTime::from_millis(until_ms));
+        self.put(key, put, body).await
     }
 
     async fn upload(&self, key: &Key, metadata: &Metadata) -> Result<Box<dyn Upload>, StoreError> {

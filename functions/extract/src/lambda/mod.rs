@@ -12,32 +12,13 @@ use extract::{Error, Names, Outcome, Services, Settings, Tick};
 use host::SystemClock;
 use host::adapters::Adapters;
 use host::event::{ExtractMessage, RequestedBy};
-use host::lambda::{Answer, Failure, Function, RecordContext};
+use host::lambda::{Answer, Failure, RecordContext};
 use host::settings::{Key, Reader};
 use lake::{DefinitionError, RunId, StoreError};
 use ledger::{Holder, LedgerError, Next, ResourceId, Run, RunState, Unwatched};
 use pipeline::{Checked, Name};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// The function, and the stage of its metrics.
-pub const NAME: &str = "extract";
-
-/// This function of the stack.
-pub fn function(stack: String, lake_bucket: Option<String>) -> Function {
-    Function {
-        name: NAME,
-        stack,
-        lake_bucket,
-    }
-}
-
-/// The process's environment, as far as it is text.
-pub fn environment() -> BTreeMap<String, String> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    std::env::vars_os().filter_map(text).collect()
-}
 
 /// The settings on AWS that only this function has.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -74,6 +74,10 @@ impl Store for Troubled {
         self.lake.put_new(key, metadata, body).await
     }
 
+    async fn put_locked(&self, key: &Key, body: bytes::Bytes, until_ms: i64) -> Result<Written, StoreError> {
+        self.lake.put_locked(key, body, until_ms).await
+    }
+
     async fn upload(&self, key: &Key, metadata: &Metadata) -> Result<Box<dyn Upload>, StoreError> {
         self.lake.upload(key, metadata).await
     }

@@ -16,16 +16,10 @@ use std::sync::Arc;
 use tell::{Bus, Topic};
 use watch::embedded::{NoQueues, Told};
 use watch::settings::{
-    CLEAN_QUEUE, CLEAN_REPLAY_QUEUE, DEAD_QUEUES, EXTRACT_QUEUE, LOAD_QUEUE, REQUEUE_AFTER, REQUEUE_AFTER_MINUTES, TOPIC,
+    CLEAN_QUEUE, DEAD_QUEUES, EXTRACT_QUEUE, LOAD_QUEUE, REQUEUE_AFTER, REQUEUE_AFTER_MINUTES, TOPIC,
 };
 use watch::words::Commands;
 use watch::{DeadQueue, Limits, Services, Tick};
-
-/// The process's environment, as far as it is text.
-pub fn environment() -> BTreeMap<String, String> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    std::env::vars_os().filter_map(text).collect()
-}
 
 /// The settings on AWS that only this function has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +44,6 @@ impl Own {
         let topic = required(TOPIC);
         let extract = required(EXTRACT_QUEUE);
         let clean = required(CLEAN_QUEUE);
-        required(CLEAN_REPLAY_QUEUE);
         let load = required(LOAD_QUEUE);
         let dead = DeadQueue::ALL.into_iter().zip(DEAD_QUEUES.map(&mut required)).collect();
         let (least, default, most) = REQUEUE_AFTER_MINUTES;

@@ -1,40 +1,17 @@
 //! What stands between a message of the queue and the library. Belongs to the binary.
 
-mod uri;
-
-use documents::{Documents, MongoDocuments};
+use documents::Documents;
 use host::SystemClock;
 use host::adapters::Adapters;
 use host::event::LoadMessage;
-use host::lambda::{Answer, Failure, Function, RecordContext};
-use host::secrets::Secrets;
+use host::lambda::{Answer, Failure, RecordContext};
 use host::settings::{Key, Reader};
 use host::telemetry::Metric;
 use ledger::{Run, Unwatched};
 use load::settings::MONGODB_SECRET;
 use load::{Input, Replacement, Services};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use uri::UriSecret;
-
-/// The function, and the stage of its metrics.
-pub const NAME: &str = "load";
-
-/// This function of the stack.
-pub fn function(stack: String, lake_bucket: Option<String>) -> Function {
-    Function {
-        name: NAME,
-        stack,
-        lake_bucket,
-    }
-}
-
-/// The process's environment, as far as it is text.
-pub fn environment() -> BTreeMap<String, String> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    std::env::vars_os().filter_map(text).collect()
-}
 
 /// The settings on AWS that only this function has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,11 +26,6 @@ impl Own {
             mongodb_secret: reader.read(Key::required(name, about)),
         }
     }
-}
-
-/// MongoDB, by the URI in a secret. Nothing is asked yet; the connection is kept from one invocation to the next.
-pub fn mongodb(secrets: Secrets, secret: String) -> Arc<dyn Documents> {
-    Arc::new(MongoDocuments::new(Arc::new(UriSecret::new(secrets, secret))))
 }
 
 /// What the process works with, built once.
