@@ -205,7 +205,7 @@ fn queues(stack: &Stack, made: &Made) -> Vec<Call> {
     let works: [(&str, Roles, Roles, Value); 4] = [
         ("extract", &["extract"], &["extract", "watch"], run),
         ("clean", &["clean"], &["watch"], json!({"raw": made.raw})),
-        ("clean-replay", &["clean"], &["watch"], replay),
+        ("clean-replay", &["clean"], &[], replay),
         ("load", &["load"], &["watch"], json!({"clean": made.clean})),
     ];
     let mut calls = Vec::new();

@@ -6,9 +6,12 @@ use std::path::Path;
 const BEGIN: &str = "<!-- printed from the code: UPDATE=1 cargo test -p tidemill-tests --test in_process readmes -->\n";
 const END: &str = "<!-- until here -->\n";
 
-fn check(function: &str, own: &[(&'static str, &'static str)]) {
+type Variables = [(&'static str, &'static str)];
+
+fn check(function: &str, own: &Variables, optional: &Variables) {
     let own = own.iter().map(|(name, about)| Key::required(name, about));
-    let keys: Vec<Key> = Common::KEYS.into_iter().chain(own).chain([HOME]).collect();
+    let optional = optional.iter().map(|(name, about)| Key::optional(name, about));
+    let keys: Vec<Key> = Common::KEYS.into_iter().chain(own).chain(optional).chain([HOME]).collect();
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../functions")
         .join(function)
@@ -31,7 +34,8 @@ fn check(function: &str, own: &[(&'static str, &'static str)]) {
 
 #[test]
 fn the_settings_in_the_readmes_are_fresh() {
-    check("extract", &extract::settings::VARIABLES);
-    check("clean", &clean::settings::VARIABLES);
-    check("load", &load::settings::VARIABLES);
+    check("extract", &extract::settings::VARIABLES, &[]);
+    check("clean", &clean::settings::VARIABLES, &[]);
+    check("load", &load::settings::VARIABLES, &[]);
+    check("backup", &backup::settings::VARIABLES, &backup::settings::OPTIONAL);
 }

@@ -1,7 +1,8 @@
 //! A way to a MongoDB server that counts the commands which change something, and can hold one: before the server gets it, or its answer.
 
+use servers::way::listen;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,21 +68,16 @@ struct Told {
 impl Gate {
     /// `server`: its `host:port`.
     pub fn start(server: &str) -> Gate {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
             server: server.to_owned(),
             told: Mutex::default(),
             changed: Condvar::new(),
         });
         let of_gate = state.clone();
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                let (client, state) = (client.unwrap(), of_gate.clone());
-                // A server that is away: the client is told so by its connection's end.
-                if let Ok(server) = TcpStream::connect(&state.server) {
-                    pass(&state, client, server);
-                }
+        let port = listen(move |client| {
+            // A server that is away: the client is told so by its connection's end.
+            if let Ok(server) = TcpStream::connect(&of_gate.server) {
+                pass(&of_gate, client, server);
             }
         });
         Gate { port, state }

@@ -13,6 +13,7 @@ pub mod command;
 pub mod folder;
 pub mod gate;
 pub mod lambda_function;
+pub mod loss;
 pub mod rejected;
 pub mod simulator;
 pub mod upstream;

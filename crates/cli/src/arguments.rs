@@ -21,7 +21,7 @@ use std::path::PathBuf;
         TIDEMILL_STACK         the stack in the cloud that commands speak to, in place of a home\n  \
         TIDEMILL_SECRET_NAME   the value of `${secret:name}` in a pipeline file\n\n\
         Exit codes: 0 all is well; 1 work failed, or more records were rejected or refused than the pipeline's `reject_limit` allows; \
-        2 wrong use, or a pipeline file with faults; 3 somebody else is applying; 130 stopped by Ctrl-C."
+        2 wrong use, or a pipeline file with faults; 3 somebody else is at it; 130 stopped by Ctrl-C."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -87,7 +87,9 @@ pub enum Command {
     )]
     Explain(Explain),
     /// Clean and load again from `raw/` under the pipeline file as it is now; the source is not asked
-    #[command(after_help = "Examples:\n  tidemill replay earthquakes\n  tidemill replay earthquakes --since 2026-11-01")]
+    #[command(
+        after_help = "Examples:\n  tidemill replay earthquakes\n  tidemill replay earthquakes --since 2026-11-01\n  tidemill replay earthquakes --since 2026-11-24T02:00:00Z   (after a restore)"
+    )]
     Replay(Replay),
     /// Make a stack in the cloud run the pipelines of these files: definitions, schedules, collections
     #[command(
@@ -105,6 +107,17 @@ pub enum Command {
         after_help = "First put right what made them fail. Each message is sent before it is deleted, so none is lost: killed in between, one comes twice, and that does no harm. Messages of other incidents stay where they are. Those that somebody looks at just now, `watch` for one, are hidden: they are waited for, half a minute at most.\n\nExample:\n  tidemill redrive 01M869X26REPS9TQZ60A3DBEYN --stack dev"
     )]
     Redrive(Redrive),
+    /// Back the whole database of documents up; list, verify, export and try out the backups
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "A backup is an archive as `mongodump --archive --gzip` writes it, in parts, and a manifest with the count and the hash of every collection. The manifest is written last: what was interrupted is no backup, and the same command goes on with it. It goes into the vault: the folder `vault/` of the home, which belongs onto another disk now and then; or the stack's bucket, where it is locked.\n\nWhat loaders write meanwhile may or may not be in it: after a restore, `tidemill replay` brings it from `raw/`.\n\nExamples:\n  tidemill backup\n  tidemill backup list\n  tidemill backup verify\n  tidemill backup drill --stack prod"
+    )]
+    Backup(Backup),
+    /// Put a backup back: into the database it is of, or into another
+    #[command(
+        after_help = "First it says what it will do; then every byte of the backup is verified; only then is anything written. Into a database of the same name, or over collections that are there, it asks (or needs --yes), and drops these first: what only they hold is lost. Interrupted, the database says that it is not whole (`tidemill doctor`), and the same command goes on from there.\n\nIn the end it names the commands that bring what was loaded since the backup, from `raw/`. With --stack it runs on this machine, which must reach the database.\n\nThe database is gone:\n  tidemill restore --stack prod\n  tidemill replay PIPELINE --since TIME --stack prod   (as the restore says it)\nOne collection, as it was yesterday, beside the database:\n  tidemill restore --at 2026-11-24 --only orders --into shop_yesterday --stack prod\nA laptop's documents into a MongoDB:\n  tidemill backup\n  TIDEMILL_MONGODB_URI=mongodb://… tidemill restore"
+    )]
+    Restore(Restore),
     /// Tell what documents go to, as whom, what is allowed there, and whether collections are as declared
     #[command(
         after_help = "Nothing is changed. The exit code is 1 when something is wrong, and what to do about it is said. With --stack: whether each part of the stack can be reached with your credentials, and what waits in its queues.\n\nExamples:\n  tidemill doctor\n  tidemill doctor earthquakes --json\n  TIDEMILL_MONGODB_URI=mongodb://localhost/test tidemill doctor"
@@ -229,9 +242,9 @@ pub struct Explain {
 pub struct Replay {
     /// A pipeline file, or the name of one in `pipelines/`
     pub pipeline: String,
-    /// Only what was fetched by runs of this day (UTC) or later
-    #[arg(long, value_name = "DATE", value_parser = day)]
-    pub since: Option<jiff::civil::Date>,
+    /// Only what was fetched by runs that started at this time or later: a day (UTC), or a moment such as 2026-11-24T02:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<jiff::Timestamp>,
     /// Only this resource of the pipeline
     #[arg(long, value_name = "NAME")]
     pub resource: Option<String>,
@@ -280,7 +293,103 @@ pub struct Init {
     pub name: String,
 }
 
-/// A day as it is typed.
-fn day(text: &str) -> Result<jiff::civil::Date, &'static str> {
-    text.parse().map_err(|_| "expected a day as YYYY-MM-DD, such as 2026-11-01")
+#[derive(Debug, Args)]
+pub struct Backup {
+    #[command(subcommand)]
+    pub what: Option<BackupWhat>,
+    /// Also when there is not one document in the database: without it, that is taken for a mistake
+    #[arg(long)]
+    pub allow_empty: bool,
+    /// Leave this collection out; can be typed several times
+    #[arg(long, value_name = "COLLECTION")]
+    pub leave_out: Vec<String>,
+    /// With --stack: ask for the backup, and do not wait for its end
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BackupWhat {
+    /// List the backups in the vault, the newest first
+    #[command(
+        after_help = "`kept until`: no backup goes before that. On a stack its objects are locked until then: nobody can delete or overwrite them. The class says how long that is: the first backup of a year is `yearly`, the first of a month `monthly`, the first of a week `weekly`, all others `daily`."
+    )]
+    List,
+    /// Read a backup to its last byte, and say whether all of it is as it was written; nothing is changed
+    #[command(
+        after_help = "Checked are the size and the SHA-256 of every object, the gzip and archive formats, and each collection's count, hash and checksum. The exit code is 1 when something is damaged. Whether the database could be made from it is what `tidemill backup drill` tries out."
+    )]
+    Verify {
+        /// The backup's id, as `tidemill backup list` shows it [default: the newest]
+        id: Option<String>,
+    },
+    /// Write a backup as one file, which `mongorestore` reads
+    #[command(
+        after_help = "The file is what `mongodump --archive --gzip` would have written. MongoDB's own tools, without Tidemill, bring it back:\n  mongorestore --archive=FILE --gzip\n\nExamples:\n  tidemill backup export 01M9FZ7Q2VN1CE61S4KWQ0G5AX shop.archive.gz\n  tidemill backup export 01M9FZ7Q2VN1CE61S4KWQ0G5AX - | mongorestore --archive --gzip --dryRun -v"
+    )]
+    Export {
+        /// The backup's id, as `tidemill backup list` shows it
+        id: String,
+        /// A new file; `-` is the standard output
+        file: PathBuf,
+    },
+    /// Restore the newest backup into a scratch database beside the real one, compare counts and hashes, drop the scratch
+    #[command(
+        after_help = "The result is kept in the ledger. The exit code is 1 when the copy differs from what was backed up. On a stack, its function does this: once a week by itself, and when this command asks for it."
+    )]
+    Drill {
+        /// With --stack: ask for the drill, and do not wait for its end
+        #[arg(long)]
+        no_wait: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The backup's id, as `tidemill backup list` shows it [default: the newest]
+    pub id: Option<String>,
+    /// The newest backup that had ended by then: a day (its first moment, UTC), or a moment such as 2026-11-24T02:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with = "id")]
+    pub at: Option<jiff::Timestamp>,
+    /// Into this database of the same server (of a home: another file), and not into the one that documents are loaded into
+    #[arg(long, value_name = "NAME")]
+    pub into: Option<String>,
+    /// Only this collection or view; can be typed several times
+    #[arg(long, value_name = "COLLECTION")]
+    pub only: Vec<String>,
+    /// Verify the backup to its last byte and say what would be done; nothing is written
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask: drop what stands in the way, and restore
+    #[arg(long)]
+    pub yes: bool,
+    /// Begin anew where another restore was interrupted
+    #[arg(long)]
+    pub start_over: bool,
+}
+
+/// A moment as it is typed, or the first of a day.
+fn moment(text: &str) -> Result<jiff::Timestamp, &'static str> {
+    const EXPECTED: &str = "expected a day such as 2026-11-01, or a moment such as 2026-11-01T06:30:00Z";
+    if let Ok(moment) = text.parse() {
+        return Ok(moment);
+    }
+    // Not what has a time of day and says no zone.
+    format!("{text}T00:00:00Z").parse().map_err(|_| EXPECTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moment;
+
+    #[test]
+    fn a_time_is_a_day_or_a_moment() {
+        let check = |text: &str, expected: Option<&str>| assert_eq!(moment(text).ok().map(|at| at.to_string()).as_deref(), expected, "{text}");
+        check("2026-11-24", Some("2026-11-24T00:00:00Z"));
+        check("2026-11-24T02:30:00Z", Some("2026-11-24T02:30:00Z"));
+        check("2026-11-24T02:30:00+01:00", Some("2026-11-24T01:30:00Z"));
+        for wrong in ["2026-11-24T02:30:00", "2026-11-24 02:30", "yesterday", "2026-13-01", ""] {
+            check(wrong, None);
+        }
+    }
 }

@@ -1,12 +1,16 @@
 //! What a command is given of the world: where to write, the environment, the working folder. Nothing else is ambient.
 
+use crate::output::plain::plain_lines;
 use std::{
     collections::BTreeMap,
     env,
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
+
+/// Bytes of an answer that are read.
+const ANSWER_BYTES_MAX: u64 = 1024;
 
 /// The world around a command.
 pub struct Context {
@@ -23,6 +27,8 @@ pub struct Context {
     pub folder: PathBuf,
     /// What is said when Ctrl-C stops the command.
     pub parting: Parting,
+    /// Whoever can be asked: `None` where nobody sits at a terminal.
+    pub asked: Option<Box<dyn BufRead + Send>>,
 }
 
 /// The words to one who stops a command: what becomes of the work.
@@ -58,7 +64,21 @@ impl Context {
                 .collect(),
             folder: env::current_dir()?,
             parting: Parting::default(),
+            asked: match io::stdin().is_terminal() && io::stderr().is_terminal() {
+                true => Some(Box::new(BufReader::new(io::stdin()))),
+                false => None,
+            },
         })
+    }
+
+    /// Asks a question, and waits for a line. `None`: nobody can be asked.
+    pub fn ask(&mut self, question: &str) -> io::Result<Option<String>> {
+        let Some(asked) = &mut self.asked else { return Ok(None) };
+        write!(self.err, "{}", plain_lines(question))?;
+        self.err.flush()?;
+        let mut answer = Vec::new();
+        asked.take(ANSWER_BYTES_MAX).read_until(b'\n', &mut answer)?;
+        Ok(Some(String::from_utf8_lossy(&answer).trim().to_owned()))
     }
 
     /// A path as typed, from the working folder.

@@ -52,6 +52,14 @@ impl Failure {
         }
     }
 
+    /// Somebody else is at it.
+    pub fn busy(error: impl Into<anyhow::Error>) -> Failure {
+        Failure {
+            status: Status::Busy,
+            ..Failure::wrong(error)
+        }
+    }
+
     /// What to do now.
     pub fn next(mut self, next: impl Into<String>) -> Failure {
         self.next = Some(next.into());

@@ -7,6 +7,7 @@ pub mod cloud;
 mod commands;
 pub mod context;
 pub mod failure;
+mod half_restored;
 pub mod local;
 pub mod memory;
 pub mod output;

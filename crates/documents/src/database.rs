@@ -72,10 +72,15 @@ pub struct PutBack {
 pub trait Database: Send + Sync {
     async fn server(&self) -> Result<Server, DocumentsError>;
 
-    /// What there is, by name. Ours of the moment, and the server's own (`system.…`), are not among it.
+    /// What there is, by name, but first `tidemill.collections`, where there is something in it: what is noted of the versions of collections must be read before
+    /// they are, so that it is never newer. Ours of the moment, and the server's own (`system.…`), are not among it.
     async fn namespaces(&self) -> Result<Vec<Namespace>, DocumentsError>;
 
-    /// The documents of a collection in the order of BSON, those after the key `after` or from the start.
+    /// The identity that a collection has now (see [`Namespace::identity`]), `None` too when it is not there: cheaper than to list them all.
+    async fn identity(&self, collection: &str) -> Result<Option<Vec<u8>>, DocumentsError>;
+
+    /// The documents of a collection in the order of their `_id` (BSON's, or that of the collection's collation), those after the key `after` or from the start.
+    /// Of what is noted in `tidemill.collections` a swap that is under way is left out: readers see what they saw before it.
     async fn read(&self, collection: &str, after: Option<RawBsonRef<'_>>) -> Result<Box<dyn DocumentStream>, DocumentsError>;
 
     /// Makes a collection with its options, but for the validator, and without its indexes; well too when it is there already.

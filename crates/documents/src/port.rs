@@ -177,6 +177,16 @@ pub enum DocumentsError {
     NoUri { source: Box<dyn std::error::Error + Send + Sync> },
     #[error("MongoDB at {server} can't be used: {problem}")]
     Unsupported { server: String, problem: String },
+    /// The embedded store keeps what Tidemill loads, and nothing else.
+    #[error(
+        "the collection `{collection}` can't be put into the embedded store: {problem}: leave it out, or restore into MongoDB, which takes it"
+    )]
+    Unfit { collection: String, problem: String },
+    /// Only what a restore put there may be dropped as a whole.
+    #[error("the database `{database}` is not dropped: no restore has left its mark in it, so it is not known to be a scratch")]
+    NotAScratch { database: String },
+    #[error("`{name}` can't be the name of a database: {problem}")]
+    NoDatabase { name: String, problem: &'static str },
     #[error("could not {action} in the collection `{collection}` of the database `{database}` at {server}: the server says: {said}")]
     Refused {
         action: &'static str,
@@ -202,6 +212,9 @@ impl DocumentsError {
             | DocumentsError::Certificate { .. }
             | DocumentsError::Uri { .. }
             | DocumentsError::Unsupported { .. }
+            | DocumentsError::Unfit { .. }
+            | DocumentsError::NotAScratch { .. }
+            | DocumentsError::NoDatabase { .. }
             | DocumentsError::Refused { .. } => false,
         }
     }

@@ -45,6 +45,14 @@ pub enum Kind {
     NotShown,
     /// A dead letter that nobody can make sense of.
     UnreadableMessage,
+    /// The newest backup that came to an end failed.
+    BackupFailed,
+    /// The last good backup is older than was promised, or there was none ever.
+    BackupLate,
+    /// The newest drill failed: the backup could not be restored, or was not equal to what it says of itself.
+    DrillFailed,
+    /// The last good drill is longer ago than was promised, or there was none ever.
+    DrillLate,
 }
 
 /// One incident.
@@ -264,6 +272,10 @@ impl Kind {
             Kind::RejectsOverLimit => "rejects_over_limit",
             Kind::NotShown => "not_shown",
             Kind::UnreadableMessage => "unreadable_message",
+            Kind::BackupFailed => "backup_failed",
+            Kind::BackupLate => "backup_late",
+            Kind::DrillFailed => "drill_failed",
+            Kind::DrillLate => "drill_late",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What has been done and what is owed: runs, facts, cursors, leases. The rules are pure; `ledger` is the port that keeps them.
 
 pub mod applied;
+pub mod backup;
 pub mod collection;
 pub mod conservation;
 pub mod cursor;
@@ -8,6 +9,7 @@ pub mod definition;
 #[cfg(feature = "dynamodb")]
 pub mod dynamodb;
 pub mod fact;
+pub mod hops;
 pub mod incident;
 pub mod lease;
 pub mod model;
@@ -22,6 +24,7 @@ pub mod sqlite;
 pub mod tick;
 
 pub use applied::{Applied, applied, each_applied, put_applied};
+pub use backup::{BackupRecord, BackupState, DrillRecord, DrillState};
 pub use collection::CollectionClaim;
 pub use conservation::Totals;
 pub use cursor::{Cursor, CursorValue};
@@ -39,4 +42,4 @@ pub use replacement::{Missing, Refused, Replacement, replacement};
 pub use run::{Clock, Interrupted, Observer, ResourceId, Run, RunRecord, RunState, Step, Unwatched};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteLedger;
-pub use tick::{run_id_after, run_id_for_tick};
+pub use tick::{run_id_after, run_id_for_task, run_id_for_tick};

@@ -147,6 +147,46 @@ pub enum Step {
     LoadFactRecorded,
     Replaced,
     ReceiptsSettled,
+    /// The record of a backup says that it is at work.
+    BackupBegun,
+    /// An object of a backup is in the vault, and named nowhere yet.
+    PartPut {
+        number: u32,
+        bytes: u64,
+    },
+    /// The part is noted: a backup that goes on, goes on after it.
+    PartNoted {
+        number: u32,
+        documents: u64,
+    },
+    ManifestPut,
+    BackupRecorded,
+    PartNotesRemoved,
+    /// Every byte of a backup was read, and is what it says of itself.
+    Verified,
+    /// The target of a restore says that it is not whole.
+    RestoreMarked,
+    NamespaceDropped,
+    NamespaceMade,
+    /// Documents of a part were put back.
+    BatchPutBack {
+        documents: u64,
+    },
+    /// All documents of a part are put back, and the target says so.
+    PartPutBack {
+        number: u32,
+    },
+    /// A collection has its indexes and validator, or a view is there.
+    NamespaceCompleted,
+    /// The target of a restore is whole.
+    RestoreEnded,
+    DrillBegun,
+    /// A collection of a scratch was read back, or some of it.
+    Compared {
+        documents: u64,
+    },
+    ScratchDropped,
+    DrillRecorded,
 }
 
 /// The work was stopped from outside.

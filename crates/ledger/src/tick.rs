@@ -18,6 +18,17 @@ pub fn run_id_for_tick(resource: &ResourceId, scheduled_ms: i64) -> RunId {
     RunId::new(u64::try_from(scheduled_ms).unwrap_or(0), ten_bytes(&hash.finalize()))
 }
 
+/// The id of what a schedule of the stack itself starts, `backup` or `drill`: as [`run_id_for_tick`] for a resource.
+pub fn run_id_for_task(task: &str, scheduled_ms: i64) -> RunId {
+    let mut hash = Sha256::new();
+    // No resource hashes a text that begins so: no name is empty.
+    hash.update("/");
+    hash.update(task);
+    hash.update("/");
+    hash.update(scheduled_ms.to_be_bytes());
+    RunId::new(u64::try_from(scheduled_ms).unwrap_or(0), ten_bytes(&hash.finalize()))
+}
+
 /// The id of a run that is started because others have completed: always the same for the same runs, so that who starts it twice starts one. Its time is
 /// `at_ms`, when the last of them ended.
 pub fn run_id_after(resource: &ResourceId, completed: &[RunId], at_ms: i64) -> RunId {
@@ -53,6 +64,20 @@ mod tests {
             pipeline: Name::new(pipeline).unwrap(),
             resource: Name::new(resource).unwrap(),
         }
+    }
+
+    #[test]
+    fn a_tick_of_the_stack_is_no_tick_of_a_resource() {
+        let at = 1_795_489_200_000;
+        let ids = [
+            run_id_for_task("backup", at),
+            run_id_for_task("drill", at),
+            run_id_for_task("backup", at + 1),
+            run_id_for_tick(&resource("backup", "backup"), at),
+        ];
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+        assert_eq!(run_id_for_task("backup", at), ids[0]);
+        assert_eq!(ids[0].started_ms(), 1_795_489_200_000);
     }
 
     #[test]

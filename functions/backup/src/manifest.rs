@@ -1,10 +1,21 @@
 //! What a backup says of itself. It is written last: without it there is no backup.
 
+mod check;
+
+use crate::hash::{Sums, sha256_hex};
+use crate::keys;
 use crate::retention::Class;
+use lake::Key;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub use check::ManifestError;
 
 /// The format of the manifests that this version writes, and the newest it reads.
 pub const FORMAT: u32 = 1;
+
+/// No manifest is longer: it is held in memory.
+pub const MANIFEST_BYTES_MAX: usize = 64 << 20;
 
 /// A whole backup. Times are milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +43,119 @@ pub struct Manifest {
     pub parts: Vec<Part>,
     /// SHA-256 of this manifest with an empty `checksum`, hexadecimal.
     pub checksum: String,
+}
+
+impl Manifest {
+    /// Fills in the checksum, and checks all that [`Manifest::parse`] does: what is written can be read.
+    pub fn sealed(mut self) -> Result<Manifest, ManifestError> {
+        self.checksum = self.checksum_expected()?;
+        self.check()?;
+        match self.to_bytes()?.len() {
+            ..=MANIFEST_BYTES_MAX => Ok(self),
+            bytes => Err(ManifestError::TooLong { bytes }),
+        }
+    }
+
+    /// As it is written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestError> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// The manifest that lies under the key, if it is whole, unchanged, of a format that this version knows, and of the backup that the key names.
+    pub fn parse(key: &Key, bytes: &[u8]) -> Result<Manifest, ManifestError> {
+        let Some((class, id)) = keys::of_manifest(key) else {
+            return Err(ManifestError::Key);
+        };
+        if bytes.len() > MANIFEST_BYTES_MAX {
+            return Err(ManifestError::TooLong { bytes: bytes.len() });
+        }
+        // First of all: another format may have other fields.
+        match serde_json::from_slice::<Format>(bytes)?.format {
+            FORMAT => {}
+            format if format > FORMAT => return Err(ManifestError::Newer { format }),
+            format => return Err(ManifestError::UnknownFormat { format }),
+        }
+        let manifest: Manifest = serde_json::from_slice(bytes)?;
+        let expected = manifest.checksum_expected()?;
+        if manifest.checksum != expected || manifest.to_bytes()? != bytes {
+            return Err(ManifestError::Checksum);
+        }
+        if manifest.class != class || manifest.id != id.to_string() {
+            return Err(ManifestError::Elsewhere {
+                class: manifest.class,
+                id: manifest.id,
+            });
+        }
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// Compares with what the collections and views of an archive have come to (see [`crate::archive::Reader::finish`]).
+    pub fn compare(&self, found: &BTreeMap<String, Sums>) -> Result<(), ManifestError> {
+        for collection in &self.collections {
+            let name = || collection.name.clone();
+            let sums = found
+                .get(&collection.name)
+                .ok_or_else(|| ManifestError::Missing { collection: name() })?;
+            let differs = |what, expected: String, found: String| match expected == found {
+                true => Ok(()),
+                false => Err(ManifestError::Differs {
+                    collection: name(),
+                    what,
+                    expected,
+                    found,
+                }),
+            };
+            differs(
+                "the number of documents",
+                collection.documents.to_string(),
+                sums.documents.to_string(),
+            )?;
+            differs("the number of bytes", collection.bytes.to_string(), sums.bytes.to_string())?;
+            differs("the hash of its documents", collection.hash.clone(), sums.hash.to_hex())?;
+            differs("the CRC of its documents", collection.crc64.clone(), sums.crc64.to_hex())?;
+        }
+        let known = |name: &String| self.collections.iter().any(|collection| collection.name == *name);
+        match found.keys().find(|name| !known(name)) {
+            Some(name) => Err(ManifestError::NotInManifest { collection: name.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Of all collections.
+    pub fn documents(&self) -> u64 {
+        self.collections
+            .iter()
+            .fold(0, |sum, collection| sum.saturating_add(collection.documents))
+    }
+
+    /// Of BSON, of all collections.
+    pub fn bytes(&self) -> u64 {
+        self.collections
+            .iter()
+            .fold(0, |sum, collection| sum.saturating_add(collection.bytes))
+    }
+
+    /// Of all parts, as they lie in the vault.
+    pub fn packed_bytes(&self) -> u64 {
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.size))
+    }
+
+    fn checksum_expected(&self) -> Result<String, ManifestError> {
+        let without = Manifest {
+            checksum: String::new(),
+            ..self.clone()
+        };
+        Ok(sha256_hex(&without.to_bytes()?))
+    }
+}
+
+/// The one field that every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
 }
 
 /// What may be relied on.

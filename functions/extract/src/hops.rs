@@ -1,8 +1,8 @@
-//! Hops: a run that is handed over from one invocation to the next, how often, and what the next one must know. Pure, but for the note in the ledger.
+//! What a continuation of a run must know, and when a run is handed over no more; counted in the ledger, by `ledger::hops`.
 
 use crate::settings::Settings;
-use ledger::note::Change;
-use ledger::{Ledger, LedgerError, RunRecord, Shelf, change_note};
+use ledger::hops::{self, Budget, Hop};
+use ledger::{Ledger, LedgerError, RunRecord};
 use serde::{Deserialize, Serialize};
 
 /// What a continuation must know of the source that is in no raw object.
@@ -23,17 +23,6 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// The note of a run that was handed over.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Hops {
-    hops: u32,
-    /// The last of them that brought nothing, though they had not to wait.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    barren: u32,
-    #[serde(flatten)]
-    carried: Carried,
-}
-
 /// Why a run is not handed over any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Spent {
@@ -47,26 +36,22 @@ pub enum Spent {
     Barren { hops: u32 },
 }
 
-/// The note after one more hop; or why there must be none. A note that cannot be read counts as none: the budget is for accidents.
-fn count(there: Option<&str>, brought: bool, carried: &Carried, settings: &Settings) -> Result<Hops, Spent> {
-    let before: Hops = there.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let hops = before.hops.saturating_add(1);
-    let barren = match (brought, carried.not_before_ms) {
-        (true, _) => 0,
-        (false, Some(_)) => before.barren,
-        (false, None) => before.barren.saturating_add(1),
-    };
-    if hops > settings.hops_max {
-        return Err(Spent::TooMany { hops: before.hops });
+impl From<hops::Spent> for Spent {
+    fn from(spent: hops::Spent) -> Spent {
+        match spent {
+            hops::Spent::TooMany { hops } => Spent::TooMany { hops },
+            hops::Spent::Barren { hops } => Spent::Barren { hops },
+        }
     }
-    if barren > settings.barren_hops_max {
-        return Err(Spent::Barren { hops: barren });
+}
+
+/// What an invocation came to.
+fn hop(brought: bool, carried: &Carried) -> Hop {
+    match (brought, carried.not_before_ms) {
+        (true, _) => Hop::Brought,
+        (false, Some(_)) => Hop::Waited,
+        (false, None) => Hop::Barren,
     }
-    Ok(Hops {
-        hops,
-        barren,
-        carried: carried.clone(),
-    })
 }
 
 /// Notes in the ledger that the run is handed over, unless that was done too often.
@@ -77,26 +62,22 @@ pub async fn hand_over(
     carried: &Carried,
     settings: &Settings,
 ) -> Result<Result<(), Spent>, LedgerError> {
-    let change = |there: Option<&str>| match count(there, brought, carried, settings) {
-        Ok(hops) => match serde_json::to_string(&hops) {
-            Ok(text) => (Change::Put(text), Ok(())),
-            Err(_) => (Change::Keep, Ok(())),
-        },
-        Err(spent) => (Change::Keep, Err(spent)),
+    let budget = Budget {
+        hops_max: settings.hops_max,
+        barren_hops_max: settings.barren_hops_max,
     };
-    change_note(ledger, Shelf::Hops, &key(run), change).await
+    let handed_over = hops::hand_over(ledger, &key(run), hop(brought, carried), carried, &budget).await?;
+    Ok(handed_over.map_err(Spent::from))
 }
 
 /// What the invocation before left, if there was one.
 pub async fn carried(ledger: &dyn Ledger, run: &RunRecord) -> Result<Carried, LedgerError> {
-    let note = ledger.note(Shelf::Hops, &key(run)).await?;
-    let hops: Option<Hops> = note.and_then(|note| serde_json::from_str(&note.text).ok());
-    Ok(hops.unwrap_or_default().carried)
+    hops::carried(ledger, &key(run)).await
 }
 
 /// Takes the note of a run that has ended away.
 pub async fn forget(ledger: &dyn Ledger, run: &RunRecord) -> Result<(), LedgerError> {
-    change_note(ledger, Shelf::Hops, &key(run), |_| (Change::Remove, ())).await
+    hops::forget(ledger, &key(run)).await
 }
 
 fn key(run: &RunRecord) -> String {
@@ -105,46 +86,23 @@ fn key(run: &RunRecord) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
-    /// Counts hops from none on, each of which brought something or not, and waits or not; the note after them.
-    fn after(hops: &[(bool, bool)]) -> Result<Hops, Spent> {
-        let settings = Settings {
-            hops_max: 6,
-            barren_hops_max: 2,
-            ..Settings::default()
-        };
-        let mut text: Option<String> = None;
-        for (brought, waits) in hops {
+    /// The source of a run that must wait says nothing of itself.
+    #[test]
+    fn a_wait_is_not_held_against_the_source() {
+        let (waits, free) = (Some(7), None);
+        for (brought, not_before_ms, expected) in [
+            (true, free, Hop::Brought),
+            (true, waits, Hop::Brought),
+            (false, waits, Hop::Waited),
+            (false, free, Hop::Barren),
+        ] {
             let carried = Carried {
-                not_before_ms: waits.then_some(7),
-                attempts: 3,
-                starts_ms: vec![1, 2],
+                not_before_ms,
+                ..Carried::default()
             };
-            let hops = count(text.as_deref(), *brought, &carried, &settings)?;
-            assert_eq!(hops.carried, carried);
-            text = Some(serde_json::to_string(&hops).unwrap());
+            assert_eq!(hop(brought, &carried), expected, "{brought} {not_before_ms:?}");
         }
-        Ok(serde_json::from_str(&text.unwrap()).unwrap())
-    }
-
-    #[test]
-    fn hops_are_counted_and_come_to_an_end() {
-        let (brings, waits, barren) = ((true, false), (false, true), (false, false));
-        assert_eq!(after(&[brings; 6]).map(|hops| (hops.hops, hops.barren)), Ok((6, 0)));
-        assert_eq!(after(&[brings; 7]), Err(Spent::TooMany { hops: 6 }));
-        assert_eq!(after(&[waits; 6]).map(|hops| (hops.hops, hops.barren)), Ok((6, 0)));
-        assert_eq!(after(&[barren; 2]).map(|hops| (hops.hops, hops.barren)), Ok((2, 2)));
-        assert_eq!(after(&[barren; 3]), Err(Spent::Barren { hops: 3 }));
-        // A wait between says nothing of the source; a page does.
-        assert_eq!(after(&[barren, waits, barren, waits, barren]), Err(Spent::Barren { hops: 3 }));
-        assert_eq!(after(&[barren, barren, brings, barren]).map(|hops| hops.barren), Ok(1));
-    }
-
-    #[test]
-    fn a_note_that_is_not_ours_counts_as_none() {
-        let hops = count(Some("[]"), true, &Carried::default(), &Settings::default()).unwrap();
-        assert_eq!(hops.hops, 1);
     }
 }

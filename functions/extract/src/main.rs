@@ -3,8 +3,9 @@
 mod lambda;
 
 use host::adapters::{Adapters, HomeError, Place};
+use host::lambda::Queue;
 use host::settings::environment;
-use lambda::{Extractor, Own, Queue, Values};
+use lambda::{Extractor, Own, Values};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

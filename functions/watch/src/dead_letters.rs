@@ -1,7 +1,7 @@
 //! Dead letters: which of them are one incident. Pure.
 
-use crate::ports::{DeadQueue, Letter, Subject};
-use lake::RawKey;
+use crate::ports::{DeadQueue, Letter, Subject, Task};
+use lake::{RawKey, RunId};
 use ledger::ResourceId;
 use ledger::incident::Kind;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub const PARTS_MAX: usize = 500;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum About {
     Resource(ResourceId),
+    /// A backup or a drill.
+    Vault(Task),
     /// It was understood, and concerns no resource: a tick of `watch`.
     Nothing,
     /// Nobody can make sense of it.
@@ -32,6 +34,8 @@ pub struct Group {
     /// When the newest of them was sent.
     pub newest_ms: i64,
     pub parts: BTreeSet<DeadPart>,
+    /// The backups or drills that they asked for, as far as they say it.
+    pub ids: BTreeSet<RunId>,
 }
 
 /// An object that a dead letter was about.
@@ -67,6 +71,7 @@ pub fn cause(queue: DeadQueue, about: &About) -> String {
     let (kind, queue) = (about.kind().as_str(), queue.as_str());
     match about {
         About::Resource(resource) => format!("{kind}/{queue}/{resource}"),
+        About::Vault(task) => format!("{kind}/{queue}/{}", task.as_str()),
         About::Nothing | About::Unreadable => format!("{kind}/{queue}"),
     }
 }
@@ -79,14 +84,14 @@ pub fn groups(queue: DeadQueue, letters: &[Letter]) -> BTreeMap<String, Group> {
         let abouts: BTreeSet<About> = match subjects {
             None => [About::Unreadable].into(),
             Some([]) => [About::Nothing].into(),
-            Some(subjects) => subjects.iter().map(|subject| About::Resource(resource_of(subject))).collect(),
+            Some(subjects) => subjects.iter().map(About::of).collect(),
         };
         for about in abouts {
             let group = groups.entry(cause(queue, &about)).or_default();
             group.letters += 1;
             group.newest_ms = group.newest_ms.max(letter.sent_ms);
             for subject in subjects.unwrap_or_default() {
-                if About::Resource(resource_of(subject)) == about {
+                if About::of(subject) == about {
                     group.add(subject);
                 }
             }
@@ -96,10 +101,35 @@ pub fn groups(queue: DeadQueue, letters: &[Letter]) -> BTreeMap<String, Group> {
     groups
 }
 
+/// The task of the letters with this cause; `None` where they are about something else.
+pub fn task_of(cause: &str) -> Option<Task> {
+    let is_of = |task: &Task| {
+        DeadQueue::ALL
+            .iter()
+            .any(|queue| self::cause(*queue, &About::Vault(*task)) == cause)
+    };
+    Task::ALL.into_iter().find(is_of)
+}
+
 impl About {
+    fn of(subject: &Subject) -> About {
+        let of_raw = |raw: &RawKey| {
+            About::Resource(ResourceId {
+                pipeline: raw.pipeline.clone(),
+                resource: raw.resource.clone(),
+            })
+        };
+        match subject {
+            Subject::Tick { resource, .. } => About::Resource(resource.clone()),
+            Subject::Raw { raw, .. } => of_raw(raw),
+            Subject::Clean(clean) => of_raw(&clean.raw),
+            Subject::Vault { task, .. } => About::Vault(*task),
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         match self {
-            About::Resource(_) | About::Nothing => Kind::DeadLetter,
+            About::Resource(_) | About::Vault(_) | About::Nothing => Kind::DeadLetter,
             About::Unreadable => Kind::UnreadableMessage,
         }
     }
@@ -107,7 +137,7 @@ impl About {
     pub fn resource(&self) -> Option<&ResourceId> {
         match self {
             About::Resource(resource) => Some(resource),
-            About::Nothing | About::Unreadable => None,
+            About::Vault(_) | About::Nothing | About::Unreadable => None,
         }
     }
 }
@@ -117,6 +147,7 @@ impl Group {
         let part = match subject {
             // What became of a tick, the resource's runs tell.
             Subject::Tick { .. } => return,
+            Subject::Vault { id, .. } => return self.ids.extend(*id),
             Subject::Raw { raw, definition } => DeadPart {
                 raw: raw.key().to_string(),
                 definition: definition.clone(),
@@ -127,20 +158,5 @@ impl Group {
             },
         };
         self.parts.insert(part);
-    }
-}
-
-fn resource_of(subject: &Subject) -> ResourceId {
-    match subject {
-        Subject::Tick { resource, .. } => resource.clone(),
-        Subject::Raw { raw, .. } => of_raw(raw),
-        Subject::Clean(clean) => of_raw(&clean.raw),
-    }
-}
-
-fn of_raw(raw: &RawKey) -> ResourceId {
-    ResourceId {
-        pipeline: raw.pipeline.clone(),
-        resource: raw.resource.clone(),
     }
 }

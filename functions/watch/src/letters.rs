@@ -1,6 +1,6 @@
 //! Looks into the dead-letter queues, and judges what is there and what is there no more.
 
-use crate::dead_letters::{DeadPart, Group, PARTS_MAX, groups};
+use crate::dead_letters::{DeadPart, Group, PARTS_MAX, groups, task_of};
 use crate::freshness;
 use crate::marks;
 use crate::ports::DeadQueue;
@@ -92,7 +92,7 @@ impl Watcher<'_> {
             resource: resource.cloned(),
             queue: Some(queue.as_str().to_owned()),
             at_ms: group.newest_ms,
-            summary: words::dead_letters(queue, &group.about, group.letters, more),
+            summary: words::dead_letters(queue, group, more),
             next: match group.about.kind() {
                 Kind::UnreadableMessage => commands.show(),
                 _ => commands.redrive(),
@@ -110,9 +110,17 @@ impl Watcher<'_> {
     async fn recover_letters(&mut self, incident: &Incident, applied: &[Applied]) -> Result<(), Error> {
         let key = marks::dead_key(&incident.cause);
         let dead: marks::Dead = marks::read(self.ledger(), &key).await?;
-        let words = match &incident.resource {
-            None => "no such message is there any more",
-            Some(resource) => {
+        let words = match (&incident.resource, task_of(&incident.cause)) {
+            (None, None) => "no such message is there any more",
+            (None, Some(task)) => {
+                // Sent back or not: only one that went well since shows that what they asked for is done.
+                let ended_ms = self.good_ended_ms.get(&task);
+                if ended_ms.is_none_or(|ended_ms| *ended_ms < incident.opened_ms) {
+                    return Ok(());
+                }
+                "what the messages asked for was done"
+            }
+            (Some(resource), _) => {
                 let newest = newest_definition(applied, resource);
                 let ended = match dead.parts.is_empty() {
                     true => self.has_run_since(resource, incident.opened_ms).await?,

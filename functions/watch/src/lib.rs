@@ -1,10 +1,11 @@
 //! Watches over all pipelines: failures and silence become incidents, what was left behind is queued again, others are told when a run is complete.
 //!
-//! `completion`, `dead_letters`, `freshness`, `reconcile` and `words` are pure and decide; `look`, `letters`, `again` and `tell` carry out; `marks` is what
-//! is remembered. A tick may be delivered twice, and two may run at once: incidents are opened by compare-and-swap, runs and messages are idempotent, and
+//! `backups`, `completion`, `dead_letters`, `freshness`, `reconcile` and `words` are pure and decide; `look`, `vault`, `letters`, `again` and `tell` carry
+//! out; `marks` is what is remembered. A tick may be delivered twice, and two may run at once: incidents are opened by compare-and-swap, runs and messages are idempotent, and
 //! people and the bus are told at least once (not exactly once: neither SNS nor EventBridge can).
 
 mod again;
+pub mod backups;
 pub mod completion;
 pub mod dead_letters;
 pub mod embedded;
@@ -17,10 +18,12 @@ pub mod ports;
 pub mod reconcile;
 pub mod settings;
 mod tell;
+mod vault;
 pub mod words;
 
+pub use backups::Promised;
 pub use error::Error;
-pub use ports::{DeadQueue, Event, Events, Letter, Letters, Notify, PortError, Queues, Subject, Work};
+pub use ports::{DeadQueue, Event, Events, Letter, Letters, Notify, PortError, Queues, Subject, Task, Work};
 pub use reconcile::Patience;
 
 use lake::{Definitions, Store};
@@ -46,6 +49,8 @@ pub struct Services {
     pub events: Arc<dyn Events>,
     /// How the commands that people are told to type end.
     pub commands: Commands,
+    /// How old backups and drills may be.
+    pub promised: Promised,
     pub limits: Limits,
 }
 
@@ -54,6 +59,8 @@ pub struct Services {
 pub struct Limits {
     /// The newest runs of a resource that are looked at. Of more that end between two ticks, the older are not told as completed.
     pub runs_max: usize,
+    /// The newest backups, and drills, that are looked at.
+    pub backups_max: usize,
     /// The letters of a dead-letter queue that are looked at.
     pub letters_max: usize,
     /// The objects of a pipeline that are asked for whether they are there.
@@ -68,6 +75,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             runs_max: 50,
+            backups_max: 20,
             letters_max: 100,
             heads_max: 200,
             told_max: 100,
@@ -88,6 +96,8 @@ pub struct Outcome {
     /// Runs that others were told of as completed, and as failed.
     pub completed: usize,
     pub failed: usize,
+    /// Backups that others were told of as completed.
+    pub backups: usize,
     /// Runs that were started because those they waited for have completed.
     pub started: usize,
     /// Parts that were queued again.
@@ -111,6 +121,7 @@ pub async fn handle(_input: &Tick, run: &Run, services: &Services) -> Result<Out
     watcher.read_standing().await?;
     let applied = watcher.read_applied().await?;
     let dead = watcher.look_at_letters().await;
+    watcher.look_at_vault().await;
     watcher.look_at_pipelines(&applied, &dead).await?;
     watcher.judge_letters(&applied, dead).await;
     watcher.tell().await;
@@ -124,6 +135,8 @@ struct Watcher<'a> {
     now_ms: i64,
     /// The causes that stood when the tick began, with their open incident.
     standing: BTreeMap<String, Option<Incident>>,
+    /// When the last good backup and the last good drill ended.
+    good_ended_ms: BTreeMap<Task, i64>,
     /// The pipelines of which it is not known what they hold.
     unread: BTreeSet<String>,
     outcome: Outcome,
@@ -142,6 +155,7 @@ impl<'a> Watcher<'a> {
             services,
             now_ms: run.clock.now_ms(),
             standing: BTreeMap::new(),
+            good_ended_ms: BTreeMap::new(),
             unread: BTreeSet::new(),
             outcome: Outcome::default(),
             problem: None,

@@ -424,5 +424,6 @@ fn is_of_runs(kind: Kind) -> bool {
     match kind {
         Kind::FailedRun | Kind::MissedRun | Kind::LateRun | Kind::SkippedRuns | Kind::RejectsOverLimit | Kind::NotShown => true,
         Kind::DeadLetter | Kind::StuckObject | Kind::UnreadableMessage => false,
+        Kind::BackupFailed | Kind::BackupLate | Kind::DrillFailed | Kind::DrillLate => false,
     }
 }

@@ -49,6 +49,37 @@ pub struct Dead {
     pub parts: BTreeSet<DeadPart>,
 }
 
+/// How far backups and drills were looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vault {
+    #[serde(default)]
+    pub backups: Waited,
+    #[serde(default)]
+    pub drills: Waited,
+    /// The backups of which others were told that they completed, of those that are looked at.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub told: BTreeSet<String>,
+}
+
+/// What a promised age is counted from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    /// When one was waited for first, since the age was promised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<i64>,
+    /// The last good one, so that it is not lost from sight behind many that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<Good>,
+}
+
+/// A backup or drill that went well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Good {
+    pub id: String,
+    pub began_ms: i64,
+    pub ended_ms: i64,
+}
+
 impl CompletedRun {
     pub fn id(&self) -> Option<RunId> {
         RunId::parse(&self.run).ok()
@@ -57,6 +88,9 @@ impl CompletedRun {
 
 /// The key of the turn.
 pub const TURN: &str = "turn";
+
+/// The key of what is remembered of backups and drills.
+pub const VAULT: &str = "vault";
 
 /// The key of a resource's mark.
 pub fn mark_key(resource: &ResourceId) -> String {

@@ -12,6 +12,7 @@ pub enum DeadQueue {
     Clean,
     CleanReplay,
     Load,
+    Backup,
     /// What an EventBridge rule could not deliver.
     Rules,
     /// What a schedule could not deliver.
@@ -19,11 +20,12 @@ pub enum DeadQueue {
 }
 
 impl DeadQueue {
-    pub const ALL: [DeadQueue; 6] = [
+    pub const ALL: [DeadQueue; 7] = [
         DeadQueue::Extract,
         DeadQueue::Clean,
         DeadQueue::CleanReplay,
         DeadQueue::Load,
+        DeadQueue::Backup,
         DeadQueue::Rules,
         DeadQueue::Schedules,
     ];
@@ -35,6 +37,7 @@ impl DeadQueue {
             DeadQueue::Clean => "clean",
             DeadQueue::CleanReplay => "clean-replay",
             DeadQueue::Load => "load",
+            DeadQueue::Backup => "backup",
             DeadQueue::Rules => "rules",
             DeadQueue::Schedules => "schedules",
         }
@@ -50,6 +53,27 @@ pub enum Subject {
     Raw { raw: RawKey, definition: Option<String> },
     /// To load a clean object.
     Clean(CleanKey),
+    /// A backup, or the drill that restores one.
+    Vault { task: Task, id: Option<RunId> },
+}
+
+/// What the function `backup` is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Task {
+    Backup,
+    Drill,
+}
+
+impl Task {
+    pub const ALL: [Task; 2] = [Task::Backup, Task::Drill];
+
+    /// As its message says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Task::Backup => "backup",
+            Task::Drill => "drill",
+        }
+    }
 }
 
 /// A message in a dead-letter queue. It stays there.

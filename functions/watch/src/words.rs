@@ -1,15 +1,19 @@
 //! What people are told, in plain words, and other systems in JSON. Pure.
 
+use crate::backups::{Entry, Late, Meanwhile};
 use crate::completion::Verdict;
-use crate::dead_letters::About;
-use crate::ports::{DeadQueue, Event};
+use crate::dead_letters::{About, Group};
+use crate::ports::{DeadQueue, Event, Task};
 use jiff::Timestamp;
 use ledger::incident::{Incident, Transition};
-use ledger::{Refused, ResourceId, RunRecord, RunState, Totals};
+use ledger::{BackupRecord, Refused, ResourceId, RunRecord, RunState, Totals};
 use serde_json::{Value, json};
 
 /// The longest subject that SNS takes for mail.
 const SUBJECT_CHARS_MAX: usize = 100;
+
+/// The longest message of a failure that is put among other words.
+const MESSAGE_CHARS_MAX: usize = 500;
 
 /// Commands as they are typed for this deployment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +52,18 @@ impl Commands {
             "tidemill rejects {} --resource {} --by reason",
             resource.pipeline, resource.resource
         ))
+    }
+
+    pub fn backup(&self) -> String {
+        self.of("tidemill backup")
+    }
+
+    pub fn verify(&self) -> String {
+        self.of("tidemill backup verify")
+    }
+
+    pub fn drill(&self) -> String {
+        self.of("tidemill backup drill")
     }
 
     fn of(&self, command: &str) -> String {
@@ -106,21 +122,35 @@ pub fn verdict(run: &RunRecord, verdict: Verdict) -> Option<String> {
     Some(format!("the run {} of {} {what} {why}", run.id, run.resource))
 }
 
-pub fn dead_letters(queue: DeadQueue, about: &About, letters: u64, more: bool) -> String {
-    let letters = counted(letters, "message");
+pub fn dead_letters(queue: DeadQueue, group: &Group, more: bool) -> String {
+    let letters = counted(group.letters, "message");
     let least = if more { "at least " } else { "" };
-    let (of, why) = match (queue, about) {
-        (_, About::Unreadable) => (String::new(), "nobody can make sense of them"),
-        (DeadQueue::Rules, about) => (of(about), "a rule could not deliver them"),
-        (DeadQueue::Schedules, about) => (of(about), "a schedule could not deliver them"),
-        (_, about) => (of(about), "each attempt failed"),
+    let why = match (queue, &group.about) {
+        (_, About::Unreadable) => "nobody can make sense of them",
+        (DeadQueue::Rules, _) => "a rule could not deliver them",
+        (DeadQueue::Schedules, _) => "a schedule could not deliver them",
+        _ => "each attempt failed",
     };
+    let of = of(group);
     format!("{least}{letters}{of} in the dead-letter queue of `{}`: {why}", queue.as_str())
 }
 
-fn of(about: &About) -> String {
-    match about {
+fn of(group: &Group) -> String {
+    match &group.about {
         About::Resource(resource) => format!(" of {resource}"),
+        About::Vault(task) => {
+            let what = match (task, group.letters) {
+                (Task::Backup, 1) => " for a backup",
+                (Task::Backup, _) => " for backups",
+                (Task::Drill, 1) => " for a drill",
+                (Task::Drill, _) => " for drills",
+            };
+            match (group.ids.last(), group.letters) {
+                (None, _) => what.to_owned(),
+                (Some(id), 1) => format!("{what} ({id})"),
+                (Some(newest), _) => format!("{what} (the newest {newest})"),
+            }
+        }
         About::Nothing => " of `watch` itself".to_owned(),
         About::Unreadable => String::new(),
     }
@@ -133,13 +163,66 @@ pub fn stuck(resource: &ResourceId, objects: u64, attempts: u32) -> String {
     )
 }
 
+pub fn task_failed(task: Task, failed: &Entry, message: &str, last_good: Option<&Entry>) -> String {
+    // What is at stake is told however long the message is.
+    let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
+    let what = task.as_str();
+    let last = match last_good {
+        Some(good) => format!("the last good {what} began at {}", at(good.began_ms)),
+        None => format!("there is no good {what}"),
+    };
+    format!("the {what} {} failed: {message}; {last}, {}", failed.id, at_stake(task, last_good))
+}
+
+pub fn task_late(task: Task, late: &Late<'_>) -> String {
+    let (what, promised) = (task.as_str(), lasted(late.promised_ms));
+    let last = match late.last_good {
+        Some(good) => format!(
+            "the last good {what} ({}) began at {}, and one was promised every {promised}",
+            good.id,
+            at(good.began_ms)
+        ),
+        None => format!(
+            "there is no good {what}, and one was promised every {promised}, since {}",
+            at(late.since_ms)
+        ),
+    };
+    let meanwhile = match late.meanwhile {
+        Meanwhile::Nothing if late.last_good.is_none() => "none was ever begun".to_owned(),
+        Meanwhile::Nothing => "none was begun since".to_owned(),
+        Meanwhile::Running(running) => format!("{} is at work since {}", running.id, at(running.began_ms)),
+        Meanwhile::Silent { silent, alive_ms } => {
+            format!(
+                "{} says that it is at work, but gave no sign of life since {}",
+                silent.id,
+                at(alive_ms)
+            )
+        }
+        Meanwhile::Failed(failed) => format!("{} failed", failed.id),
+    };
+    format!("{last}; {meanwhile}; {}", at_stake(task, late.last_good))
+}
+
+/// What could be lost, or is not known.
+fn at_stake(task: Task, last_good: Option<&Entry>) -> &'static str {
+    match (task, last_good) {
+        (Task::Backup, Some(_)) => {
+            "and what was written since then could be lost, but for what `tidemill replay` brings back from the lake"
+        }
+        (Task::Backup, None) => "and all could be lost, but for what `tidemill replay` brings back from the lake",
+        (Task::Drill, Some(_)) => "and nothing has shown since then that a backup can be restored",
+        (Task::Drill, None) => "and nothing has ever shown that a backup can be restored",
+    }
+}
+
 /// Subject and text of a notification.
 pub fn notification(incident: &Incident, transition: Transition, commands: &Commands) -> (String, String) {
     let stack = commands.stack.as_deref().unwrap_or("tidemill");
     let about = incident
         .resource
         .as_ref()
-        .map_or_else(|| incident.queue.clone().unwrap_or_default(), ToString::to_string);
+        .map_or_else(|| incident.queue.clone(), |resource| Some(resource.to_string()))
+        .map_or_else(String::new, |about| format!(": {about}"));
     let kind = incident.kind.as_str().replace('_', " ");
     let how = match transition {
         Transition::Opened => "",
@@ -161,7 +244,7 @@ pub fn notification(incident: &Incident, transition: Transition, commands: &Comm
         }
         _ => {
             text.push_str(&format!(
-                "{}.\n\nSince {}. {}\n\n",
+                "{}.\n\nSince {}.{}\n\n",
                 capitalised(&incident.summary),
                 at(incident.opened_ms),
                 impact(incident)
@@ -173,7 +256,7 @@ pub fn notification(incident: &Incident, transition: Transition, commands: &Comm
         "All that is known of it:\n  {show}\n\nYou may be told this twice; the incident's id is {}.\n",
         incident.id
     ));
-    (subject(&format!("[{stack}] {how}{kind}: {about}")), text)
+    (subject(&format!("[{stack}] {how}{kind}{about}")), text)
 }
 
 /// The event of a transition.
@@ -210,6 +293,26 @@ pub fn completed_event(run: &RunRecord, totals: &Totals, verdict: Verdict, now_m
     Event {
         kind: "tidemill.run.completed",
         at_ms: now_ms,
+        detail,
+    }
+}
+
+/// The event of a backup that is in the vault.
+pub fn backup_event(backup: &BackupRecord, commands: &Commands) -> Event {
+    let ended_ms = backup.ended_ms.unwrap_or(backup.seen_ms);
+    let detail = json!({
+        "stack": commands.stack,
+        "backup": backup.id.to_string(),
+        "class": backup.class,
+        "began_at": iso(backup.began_ms),
+        "ended_at": iso(ended_ms),
+        "objects": backup.parts,
+        "documents": backup.documents,
+        "bytes": backup.bytes,
+    });
+    Event {
+        kind: "tidemill.backup.completed",
+        at_ms: ended_ms,
         detail,
     }
 }
@@ -252,8 +355,12 @@ fn over_limit(set_aside: u64, records_in: u64) -> String {
     )
 }
 
+/// Empty for what concerns no object: it says itself what is at stake.
 fn impact(incident: &Incident) -> String {
-    let objects = format!("Concerned: {}", counted(incident.objects, "object or message"));
+    if incident.objects == 0 && incident.records.is_none() {
+        return String::new();
+    }
+    let objects = format!(" Concerned: {}", counted(incident.objects, "object or message"));
     match incident.records {
         Some(records) => format!("{objects}, {}.", counted(records, "record")),
         None => format!("{objects}."),

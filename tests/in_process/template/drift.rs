@@ -1,8 +1,10 @@
 //! What is said twice is the same: the template's rules and the runner's routes, a function's environment and its settings.
 
 use super::stack::{ACCOUNT, REGION, STACK, Stack, many, object, template, text_of};
+use backup::retention::{Class, Retention};
 use cli::cloud::names::{Names, Queue};
 use cli::local::routes::{Function, ROUTES};
+use host::event::{BackupMessage, BackupTask};
 use host::settings::Common;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +87,7 @@ fn the_names_follow_from_the_stacks() {
         ("AWS::SNS::Topic", "TopicName"),
         ("AWS::Serverless::Function", "FunctionName"),
         ("AWS::Scheduler::ScheduleGroup", "Name"),
+        ("AWS::Scheduler::Schedule", "Name"),
     ] {
         names.extend(stack.of_kind(kind).map(|resource| text_of(&resource.properties[key])));
     }
@@ -92,11 +95,17 @@ fn the_names_follow_from_the_stacks() {
     names.sort_unstable();
     let expected = [
         "mill",
+        "mill-backup",
+        "mill-backup",
+        "mill-backup",
+        "mill-backup",
+        "mill-backup-dead",
         "mill-clean",
         "mill-clean",
         "mill-clean-dead",
         "mill-clean-replay",
         "mill-clean-replay-dead",
+        "mill-drill",
         "mill-extract",
         "mill-extract",
         "mill-extract-dead",
@@ -112,6 +121,7 @@ fn the_names_follow_from_the_stacks() {
         "mill-vault-123456789012-eu-central-1",
         "mill-warehouse-123456789012-eu-central-1",
         "mill-watch",
+        "mill-watch",
     ];
     assert_eq!(names, expected, "in the stack `{STACK}`");
 }
@@ -119,15 +129,19 @@ fn the_names_follow_from_the_stacks() {
 /// Both ways: a function is told all that it asks for, and asks for all that it is told.
 #[test]
 fn the_environment_of_a_function_is_its_settings() {
-    let stack = Stack::with(&[]);
+    let stack = Stack::with(&[("BackupLeaveOut", "sessions")]);
     let own: BTreeMap<&str, &[(&str, &str)]> = BTreeMap::from([
+        ("backup", &backup::settings::VARIABLES[..]),
         ("clean", &clean::settings::VARIABLES[..]),
         ("extract", &extract::settings::VARIABLES[..]),
         ("load", &load::settings::VARIABLES[..]),
         ("watch", &watch::settings::VARIABLES[..]),
     ]);
     // What a function may be told and the template does tell, since it knows better than the default.
-    let optional = BTreeMap::from([("watch", watch::settings::REQUEUE_AFTER.0)]);
+    let optional: BTreeMap<&str, &[(&str, &str)]> = BTreeMap::from([
+        ("backup", &backup::settings::OPTIONAL[..]),
+        ("watch", &watch::settings::OPTIONAL[..]),
+    ]);
     for (name, function) in stack.functions() {
         let mut told: BTreeMap<&str, String> = BTreeMap::new();
         for (variable, value) in object(&function["Environment"]["Variables"]) {
@@ -142,7 +156,8 @@ fn the_environment_of_a_function_is_its_settings() {
         );
         let common = Common::KEYS.iter().map(|key| key.name);
         let own = own[name.as_str()].iter().map(|(variable, _)| *variable);
-        let asked: BTreeSet<&str> = common.chain(own).chain(optional.get(name.as_str()).copied()).collect();
+        let optional = optional.get(name.as_str()).copied().unwrap_or_default();
+        let asked: BTreeSet<&str> = common.chain(own).chain(optional.iter().map(|(variable, _)| *variable)).collect();
         assert_eq!(told.into_keys().collect::<BTreeSet<_>>(), asked, "{name}");
     }
 }
@@ -154,7 +169,7 @@ fn the_functions_are_told_the_right_names() {
     let functions = stack.functions();
     let told = |function: &str, variable: &str| text_of(&functions[function]["Environment"]["Variables"][variable]);
     let queue = |name: &str| format!("https://sqs.eu-central-1.amazonaws.com/123456789012/mill-{name}");
-    for function in ["clean", "extract", "load", "watch"] {
+    for function in ["backup", "clean", "extract", "load", "watch"] {
         assert_eq!(told(function, "TIDEMILL_STACK"), STACK);
         assert_eq!(told(function, "TIDEMILL_LAKE_BUCKET"), "mill-lake-123456789012-eu-central-1");
         assert_eq!(told(function, "TIDEMILL_LEDGER_TABLE"), "mill-ledger");
@@ -163,20 +178,54 @@ fn the_functions_are_told_the_right_names() {
     assert_eq!(told("extract", "TIDEMILL_EXTRACT_QUEUE_URL"), queue("extract"));
     assert_eq!(told("extract", "TIDEMILL_SECRET_PREFIX"), "mill/");
     assert_eq!(told("load", "TIDEMILL_MONGODB_SECRET"), "mill/mongodb");
+    assert_eq!(told("backup", "TIDEMILL_MONGODB_SECRET"), "mill/mongodb");
+    assert_eq!(told("backup", "TIDEMILL_BACKUP_QUEUE_URL"), queue("backup"));
+    assert_eq!(told("backup", "TIDEMILL_VAULT_BUCKET"), "mill-vault-123456789012-eu-central-1");
     assert_eq!(
         told("watch", "TIDEMILL_TOPIC_ARN"),
         "arn:aws:sns:eu-central-1:123456789012:mill-incidents"
     );
-    for name in ["extract", "clean", "clean-replay", "load"] {
+    for name in ["extract", "clean", "load"] {
         let variable = name.to_uppercase().replace('-', "_");
         assert_eq!(told("watch", &format!("TIDEMILL_{variable}_QUEUE_URL")), queue(name));
     }
-    for name in ["extract", "clean", "clean-replay", "load", "rules", "schedules"] {
+    for name in ["extract", "clean", "clean-replay", "load", "backup", "rules", "schedules"] {
         let variable = name.to_uppercase().replace('-', "_");
         assert_eq!(
             told("watch", &format!("TIDEMILL_{variable}_DEAD_QUEUE_URL")),
             queue(&format!("{name}-dead"))
         );
+    }
+}
+
+/// Of the parameters' defaults: what a laptop keeps, the cloud keeps.
+#[test]
+fn backups_are_kept_as_long_as_on_a_laptop() {
+    let stack = Stack::with(&[]);
+    let functions = stack.functions();
+    let told = &functions["backup"]["Environment"]["Variables"];
+    for (class, (variable, _)) in Class::ALL.into_iter().zip(backup::settings::DAYS) {
+        assert_eq!(text_of(&told[variable]), Retention::default().days(class).to_string(), "{variable}");
+    }
+    assert_eq!(told.get(backup::settings::LEAVE_OUT.0), None, "nothing is left out");
+    assert_eq!(text_of(&told[backup::settings::LOCK_MODE.0]), backup::settings::LOCK_MODES[0]);
+    let limits = &functions["watch"]["Environment"]["Variables"];
+    for ((variable, _), hours) in [
+        (watch::settings::BACKUP_AGE, watch::settings::BACKUP_AGE_HOURS),
+        (watch::settings::DRILL_AGE, watch::settings::DRILL_AGE_HOURS),
+    ] {
+        assert_eq!(text_of(&limits[variable]), hours.to_string());
+    }
+}
+
+/// What the schedules say is what the function reads, and it is told the moment.
+#[test]
+fn the_clock_asks_backup_in_its_own_words() {
+    let stack = Stack::with(&[]);
+    for (id, task) in [("BackupTick", BackupTask::Backup), ("DrillTick", BackupTask::Drill)] {
+        let target = &stack.resources[id].properties["Target"];
+        assert_eq!(target["Input"], BackupMessage::schedule_json(task), "{id}");
+        assert_eq!(stack.by_arn(&target["Arn"]).id, "BackupQueue", "{id}");
     }
 }
 
@@ -202,6 +251,7 @@ fn the_command_knows_the_stack_by_the_same_names() {
         (Queue::Clean, "Clean"),
         (Queue::CleanReplay, "CleanReplay"),
         (Queue::Load, "Load"),
+        (Queue::Backup, "Backup"),
     ] {
         assert_eq!(names.queue(queue), named(&format!("{id}Queue"), "QueueName"));
         assert_eq!(names.dead(queue), named(&format!("{id}Dead"), "QueueName"));

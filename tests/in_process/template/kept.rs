@@ -1,7 +1,9 @@
 //! What is kept: buckets, the table, logs; closed to the world, versioned, encrypted.
 
 use super::policy::{Request, Statement};
-use super::stack::{Resource, Stack, many, text_of};
+use super::stack::{Resource, Stack, many, template, text_of};
+use backup::{keys, retention::Class};
+use lake::RunId;
 use serde_json::{Value, json};
 
 fn statements(policy: &Resource) -> Vec<Statement> {
@@ -154,7 +156,7 @@ fn nothing_is_taken_without_tls() {
     let total = spoken_of.len();
     spoken_of.sort_unstable();
     spoken_of.dedup();
-    assert_eq!((spoken_of.len(), total), (3 + 10 + 1, 3 + 10 + 1), "{spoken_of:?}");
+    assert_eq!((spoken_of.len(), total), (3 + 12 + 1, 3 + 12 + 1), "{spoken_of:?}");
 }
 
 /// For an emulator that speaks plain HTTP; whoever takes this for anything else sees its name.
@@ -166,16 +168,72 @@ fn only_a_parameter_of_that_name_lifts_it() {
     assert!(left.into_iter().all(|statement| statement.sid != "TlsOnly"));
 }
 
+/// What comes without a lock of its own has the shortest: nothing in the vault is without one.
 #[test]
 fn the_vault_is_locked() {
-    let stack = Stack::with(&[]);
+    let stack = Stack::with(&[("VaultLockMode", "COMPLIANCE"), ("BackupDailyDays", "7")]);
     let vault = &stack.resources["Vault"].properties;
     assert_eq!(vault["ObjectLockEnabled"], true);
     let retention = &vault["ObjectLockConfiguration"]["Rule"]["DefaultRetention"];
     assert_eq!(
         (text_of(&retention["Mode"]), text_of(&retention["Days"])),
-        ("GOVERNANCE".to_owned(), "30".to_owned())
+        ("COMPLIANCE".to_owned(), "7".to_owned())
     );
+}
+
+/// Not even by who may do everything: a backup is put once, and nobody deletes it or lifts its lock while this policy stands.
+#[test]
+fn backups_are_written_once_and_deleted_by_nobody() {
+    for stack in [Stack::with(&[]), Stack::with(&[("TlsOnly", "false")])] {
+        let policy = statements(&stack.resources["VaultPolicy"]);
+        let (creates, if_none) = (("s3:ObjectCreationOperation", "true"), ("s3:if-none-match", "*"));
+        let tls = ("aws:SecureTransport", "true");
+        for (action, context, expected) in [
+            ("s3:PutObject", vec![creates, tls], true),
+            ("s3:PutObject", vec![creates, if_none, tls], false),
+            ("s3:PutObjectRetention", vec![tls], false),
+            ("s3:GetObject", vec![tls], false),
+            ("s3:DeleteObject", vec![tls], true),
+            ("s3:DeleteObjectVersion", vec![tls], true),
+            ("s3:BypassGovernanceRetention", vec![tls], true),
+        ] {
+            for key in ["archives/daily/R/1", "manifests/daily/R.json", "other"] {
+                let request = Request {
+                    action,
+                    resource: &format!("arn:aws:s3:::mill-vault-123456789012-eu-central-1/{key}"),
+                    context: &context,
+                };
+                assert_eq!(denied(&policy, &request), expected, "{action} {key} {context:?}");
+            }
+        }
+    }
+}
+
+/// A lock has ended when the lifecycle comes, so that it takes what it should; and what says that there is a backup goes first. For all days that can be chosen.
+#[test]
+fn a_class_of_backups_goes_when_its_lock_has_ended_the_manifests_first() {
+    let template = template();
+    for class in Class::ALL {
+        let name = class.as_str();
+        let parameter = format!("Backup{}{}Days", name[..1].to_uppercase(), &name[1..]);
+        for days in template["Parameters"][&parameter]["AllowedValues"].as_array().unwrap() {
+            let stack = Stack::with(&[(&parameter, days.as_str().unwrap())]);
+            let rules = stack.resources["Vault"].properties["LifecycleConfiguration"]["Rules"]
+                .as_array()
+                .unwrap();
+            let after = |prefix: &str| -> u64 {
+                let rule = rules.iter().find(|rule| rule["Prefix"] == prefix);
+                text_of(&rule.unwrap()["ExpirationInDays"]).parse().unwrap()
+            };
+            let told = &stack.functions()["backup"]["Environment"]["Variables"][format!("TIDEMILL_BACKUP_{}_DAYS", name.to_uppercase())];
+            let locked: u64 = text_of(told).parse().unwrap();
+            assert_eq!(after(&keys::manifests(class)), locked, "{name}");
+            assert_eq!(after(&format!("archives/{name}/")), locked + 1, "{name}");
+        }
+    }
+    // Each part has a key that one of these rules is about.
+    let key = keys::part(Class::Weekly, RunId::new(1, 1), 1, 1).unwrap();
+    assert!(key.as_str().starts_with("archives/weekly/"), "{key}");
 }
 
 #[test]
@@ -216,7 +274,7 @@ fn functions_are_small_arm_binaries_of_one_build() {
     let stack = Stack::with(&[]);
     assert_eq!(
         stack.functions().into_keys().collect::<Vec<_>>(),
-        ["clean", "extract", "load", "watch"]
+        ["backup", "clean", "extract", "load", "watch"]
     );
     for (name, function) in stack.functions() {
         assert_eq!(many(&function["Architectures"]), ["arm64"], "{name}");

@@ -38,6 +38,10 @@ fn here(service: &str, rest: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{rest}")
 }
 
+fn vault(key: &str) -> String {
+    format!("arn:aws:s3:::{STACK}-vault-{ACCOUNT}-{REGION}{key}")
+}
+
 fn lake(key: &str) -> String {
     format!("arn:aws:s3:::{STACK}-lake-{ACCOUNT}-{REGION}{key}")
 }
@@ -125,9 +129,26 @@ fn an_operator_may_do_what_the_commands_do() {
         ("s3:ListBucket", lake(""), &[("s3:prefix", "raw/p/r/")], true),
         // A head of an object that may be missing.
         ("s3:ListBucket", lake(""), &[], true),
+        // backup list, backup verify, restore
+        ("s3:GetObject", vault("/manifests/daily/R.json"), &[], true),
+        ("s3:GetObject", vault("/archives/daily/R/1"), &[], true),
+        ("s3:ListBucket", vault(""), &[("s3:prefix", "manifests/daily/")], true),
+        ("s3:ListBucket", vault(""), &[], true),
         // doctor
         ("sqs:GetQueueAttributes", queue("rules-dead"), &[], true),
         // What no command does.
+        ("s3:PutObject", vault("/manifests/daily/R.json"), &[], false),
+        ("s3:PutObjectRetention", vault("/archives/daily/R/1"), &[], false),
+        ("s3:DeleteObject", vault("/archives/daily/R/1"), &[], false),
+        ("s3:DeleteObjectVersion", vault("/archives/daily/R/1"), &[], false),
+        ("s3:BypassGovernanceRetention", vault("/archives/daily/R/1"), &[], false),
+        ("dynamodb:PutItem", table(), &[("dynamodb:LeadingKeys", "N#backups")], false),
+        (
+            "scheduler:DeleteSchedule",
+            here("scheduler", &format!("schedule/{STACK}-backup/{STACK}-backup")),
+            &[],
+            false,
+        ),
         ("s3:PutObject", lake("/raw/p/r"), &[], false),
         ("s3:DeleteObject", lake("/definitions/p/ab.yaml"), &[], false),
         ("dynamodb:PutItem", table(), &[("dynamodb:LeadingKeys", "F#01ABC#p#r")], false),
@@ -160,7 +181,7 @@ fn an_operator_may_do_what_the_commands_do() {
             false,
         ),
     ];
-    for name in ["extract", "clean", "clean-replay", "load"] {
+    for name in ["extract", "clean", "clean-replay", "load", "backup"] {
         cases.push(("sqs:SendMessage", queue(name), &[], true));
         cases.push(("sqs:ReceiveMessage", queue(name), &[], false));
         cases.push(("sqs:DeleteMessage", queue(name), &[], false));
@@ -170,6 +191,7 @@ fn an_operator_may_do_what_the_commands_do() {
         "clean-dead",
         "clean-replay-dead",
         "load-dead",
+        "backup-dead",
         "rules-dead",
         "schedules-dead",
     ] {
@@ -201,10 +223,11 @@ fn made_by(resource: &Resource) -> (&'static str, String) {
             "scheduler:CreateScheduleGroup",
             here("scheduler", &format!("schedule-group/{}", name("Name"))),
         ),
-        "AWS::Scheduler::Schedule" => (
-            "scheduler:CreateSchedule",
-            here("scheduler", &format!("schedule/default/{}", name("Name"))),
-        ),
+        "AWS::Scheduler::Schedule" => {
+            let group = resource.properties["GroupName"].as_str().unwrap_or("default");
+            let schedule = format!("schedule/{group}/{}", name("Name"));
+            ("scheduler:CreateSchedule", here("scheduler", &schedule))
+        }
         "AWS::IAM::Role" => ("iam:CreateRole", format!("arn:aws:iam::{ACCOUNT}:role/{}", name("RoleName"))),
         "AWS::Serverless::Function" => (
             "lambda:CreateFunction",
@@ -264,6 +287,9 @@ fn a_deployer_may_not_touch_what_is_in_them() {
             ("s3:GetObject", lake("/raw/p/r"), &[], false),
             ("s3:PutObject", lake("/raw/p/r"), &[], false),
             ("s3:DeleteBucket", lake(""), &[], false),
+            ("s3:GetObject", vault("/archives/daily/R/1"), &[], false),
+            ("s3:DeleteObjectVersion", vault("/archives/daily/R/1"), &[], false),
+            ("s3:BypassGovernanceRetention", vault("/archives/daily/R/1"), &[], false),
             ("s3:BypassGovernanceRetention", lake("/raw/p/r"), &[], false),
             ("dynamodb:GetItem", table(), &[], false),
             ("dynamodb:DeleteTable", table(), &[], false),

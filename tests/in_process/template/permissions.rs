@@ -5,9 +5,19 @@ use super::stack::{Stack, many, text_of};
 use serde_json::Value;
 
 const LAKE: &str = "arn:aws:s3:::mill-lake-123456789012-eu-central-1";
+const VAULT: &str = "arn:aws:s3:::mill-vault-123456789012-eu-central-1";
 const HERE: &str = "eu-central-1:123456789012";
 const BOUNDARY: &str = "arn:aws:iam::123456789012:policy/limits";
-const ROLES: &[&str] = &["clean", "extract", "load", "scheduler", "watch", "watch-schedule"];
+const ROLES: &[&str] = &[
+    "backup",
+    "backup-schedule",
+    "clean",
+    "extract",
+    "load",
+    "scheduler",
+    "watch",
+    "watch-schedule",
+];
 
 /// Every parameter that adds to what a role may do.
 const EVERYTHING: &[(&str, &str)] = &[
@@ -19,6 +29,8 @@ const EVERYTHING: &[(&str, &str)] = &[
 
 /// Statements about `*`, and why there is no narrower word.
 const NO_RESOURCE: &[(&str, &str, &str)] = &[
+    ("backup", "LiveInSubnets", "AWS asks for network interfaces before they exist"),
+    ("backup", "ButNotByItsCode", "it forbids what the other allows"),
     ("load", "LiveInSubnets", "AWS asks for network interfaces before they exist"),
     ("load", "ButNotByItsCode", "it forbids what the other allows"),
 ];
@@ -132,11 +144,20 @@ fn no_role_deletes_an_object_or_changes_a_bucket() {
         "s3:PutBucketPolicy",
         "s3:DeleteBucket",
         "s3:BypassGovernanceRetention",
-        "s3:PutObjectRetention",
+        "s3:PutObjectLegalHold",
         "s3:PutBucketObjectLockConfiguration",
     ];
     for bucket in ["lake", "warehouse", "vault"] {
-        for object in ["", "/raw/p", "/clean/p", "/rejected/p", "/refused/p", "/definitions/p", "/backup"] {
+        for object in [
+            "",
+            "/raw/p",
+            "/clean/p",
+            "/rejected/p",
+            "/refused/p",
+            "/definitions/p",
+            "/archives/p",
+            "/manifests/p",
+        ] {
             let arn = format!("arn:aws:s3:::mill-{bucket}-123456789012-eu-central-1{object}");
             for action in deleting {
                 assert_eq!(who(&statements, action, &arn, &[]), [""; 0], "{action} {arn}");
@@ -145,18 +166,43 @@ fn no_role_deletes_an_object_or_changes_a_bucket() {
     }
 }
 
-/// Their writers come with the functions that write there.
+/// Its writers come with the functions that write there.
 #[test]
-fn nobody_reaches_the_warehouse_or_the_vault_yet() {
+fn nobody_reaches_the_warehouse_yet() {
     let statements = everything();
-    for bucket in ["warehouse", "vault"] {
-        for action in ["s3:GetObject", "s3:PutObject", "s3:ListBucket"] {
-            for object in ["", "/any"] {
-                let arn = format!("arn:aws:s3:::mill-{bucket}-123456789012-eu-central-1{object}");
-                assert_eq!(who(&statements, action, &arn, &[]), [""; 0], "{action} {arn}");
-            }
+    for action in ["s3:GetObject", "s3:PutObject", "s3:ListBucket"] {
+        for object in ["", "/any"] {
+            let arn = format!("arn:aws:s3:::mill-warehouse-123456789012-eu-central-1{object}");
+            assert_eq!(who(&statements, action, &arn, &[]), [""; 0], "{action} {arn}");
         }
     }
+}
+
+/// It writes, locks and reads; that it neither deletes nor lifts a lock, the test above says of all. It has no way to the lake.
+#[test]
+fn only_backup_reaches_the_vault() {
+    let statements = everything();
+    for (object, expected) in [
+        ("archives/daily/R/000001-00000001.archive.gz", &["backup"][..]),
+        ("manifests/daily/R.json", &["backup"]),
+        ("other", &[]),
+    ] {
+        let arn = format!("{VAULT}/{object}");
+        for action in ["s3:GetObject", "s3:PutObject", "s3:PutObjectRetention"] {
+            assert_eq!(who(&statements, action, &arn, &[]), expected, "{action} {object}");
+        }
+        let others = format!("{LAKE}/{object}");
+        assert_eq!(who(&statements, "s3:PutObjectRetention", &others, &[]), [""; 0], "{object}");
+    }
+    let list = |prefix: &str| who(&statements, "s3:ListBucket", VAULT, &[("s3:prefix", prefix)]);
+    assert_eq!(list("manifests/daily/"), ["backup"]);
+    assert_eq!(list("archives/daily/R/"), ["backup"]);
+    assert_eq!(list(""), [""; 0]);
+    assert_eq!(
+        who(&statements, "s3:ListBucket", VAULT, &[]),
+        ["backup"],
+        "to tell missing from forbidden"
+    );
 }
 
 /// A missing object is told from a forbidden one, and a list of another zone is refused.
@@ -172,10 +218,10 @@ fn lists_end_at_the_zones_that_a_role_reads() {
 }
 
 #[test]
-fn only_load_reads_the_secret_of_the_database() {
+fn only_load_and_backup_read_the_secret_of_the_database() {
     let statements = everything();
     for (secret, readers) in [
-        ("mill/mongodb-aBcDeF", &["load"][..]),
+        ("mill/mongodb-aBcDeF", &["backup", "load"][..]),
         ("mill/usgs-aBcDeF", &["extract"]),
         ("mill/mongodb-archive-aBcDeF", &["extract"]),
         ("other/usgs-aBcDeF", &[]),
@@ -187,20 +233,39 @@ fn only_load_reads_the_secret_of_the_database() {
     }
 }
 
+/// A user of its own for backups: then neither of the two reads the other's secret, and extract none of them.
+#[test]
+fn backup_may_have_a_secret_of_its_own() {
+    let stack = Stack::with(&[("BackupMongodbSecret", "mill/mongodb-reader")]);
+    let told = &stack.functions()["backup"]["Environment"]["Variables"]["TIDEMILL_MONGODB_SECRET"];
+    assert_eq!(told, "mill/mongodb-reader");
+    let statements = statements(&stack);
+    for (secret, readers) in [
+        ("mill/mongodb-aBcDeF", &["load"][..]),
+        ("mill/mongodb-reader-aBcDeF", &["backup"]),
+        ("mill/usgs-aBcDeF", &["extract"]),
+    ] {
+        let arn = format!("arn:aws:secretsmanager:{HERE}:secret:{secret}");
+        assert_eq!(who(&statements, "secretsmanager:GetSecretValue", &arn, &[]), readers, "{secret}");
+    }
+}
+
 #[test]
 fn each_queue_is_sent_to_and_taken_from_by_those_who_must() {
     let statements = everything();
     for (queue, senders, takers) in [
         ("extract", &["extract", "scheduler", "watch"][..], &["extract"][..]),
         ("clean", &["watch"], &["clean"]),
-        ("clean-replay", &["watch"], &["clean"]),
+        ("clean-replay", &[], &["clean"]),
         ("load", &["watch"], &["load"]),
+        ("backup", &["backup", "backup-schedule"], &["backup"]),
+        ("backup-dead", &[], &[]),
         ("extract-dead", &[], &[]),
         ("clean-dead", &[], &[]),
         ("clean-replay-dead", &[], &[]),
         ("load-dead", &[], &[]),
         ("rules-dead", &[], &[]),
-        ("schedules-dead", &["scheduler", "watch-schedule"], &[]),
+        ("schedules-dead", &["backup-schedule", "scheduler", "watch-schedule"], &[]),
     ] {
         let arn = format!("arn:aws:sqs:{HERE}:mill-{queue}");
         assert_eq!(who(&statements, "sqs:SendMessage", &arn, &[]), senders, "send to {queue}");
@@ -216,7 +281,7 @@ fn each_queue_is_sent_to_and_taken_from_by_those_who_must() {
 fn each_kind_of_item_is_read_and_written_by_those_who_must() {
     let statements = everything();
     let table = format!("arn:aws:dynamodb:{HERE}:table/mill-ledger");
-    let everybody = &["clean", "extract", "load", "watch"][..];
+    let everybody = &["backup", "clean", "extract", "load", "watch"][..];
     for (item, readers, listers, writers, removers) in [
         ("SCHEMA", everybody, &["watch"][..], &[][..], &[][..]),
         ("D#quakes", &["extract", "watch"], &["watch"], &[], &[]),
@@ -231,7 +296,22 @@ fn each_kind_of_item_is_read_and_written_by_those_who_must() {
         ),
         ("O#quakes", &["watch"], &["extract", "watch"], &["extract"], &["load"]),
         ("C#earthquakes", &["watch"], &["watch"], &[], &[]),
-        ("N#hops", &["extract", "watch"], &["watch"], &["extract"], &["extract"]),
+        (
+            "N#hops",
+            &["backup", "extract", "watch"],
+            &["watch"],
+            &["backup", "extract"],
+            &["backup", "extract"],
+        ),
+        ("N#backups", &["backup", "watch"], &["backup", "watch"], &["backup"], &[]),
+        ("N#drills", &["backup", "watch"], &["backup", "watch"], &["backup"], &[]),
+        (
+            "N#backup-parts",
+            &["backup", "watch"],
+            &["backup", "watch"],
+            &["backup"],
+            &["backup"],
+        ),
         ("N#incidents", &["watch"], &["watch"], &["watch"], &["watch"]),
         ("N#causes", &["watch"], &["watch"], &["watch"], &["watch"]),
         ("N#watched", &["watch"], &["watch"], &["watch"], &["watch"]),
@@ -273,7 +353,7 @@ fn only_watch_tells_the_world_and_only_as_tidemill() {
 #[test]
 fn each_function_writes_its_own_log() {
     let statements = everything();
-    for function in ["clean", "extract", "load", "watch"] {
+    for function in ["backup", "clean", "extract", "load", "watch"] {
         let group = format!("arn:aws:logs:{HERE}:log-group:/aws/lambda/mill-{function}:log-stream:x");
         assert_eq!(who(&statements, "logs:PutLogEvents", &group, &[]), [function]);
         assert_eq!(who(&statements, "logs:DeleteLogGroup", &group, &[]), [""; 0]);
@@ -301,20 +381,28 @@ fn a_key_is_used_through_the_services_only() {
     );
 }
 
-/// Network interfaces are made by the service, as load's role: its code may not make them.
+/// Network interfaces are made by the service, as the role of load or of backup: their code may not make them.
 #[test]
-fn only_load_lives_in_subnets() {
+fn only_load_and_backup_live_in_subnets() {
     let stack = Stack::with(EVERYTHING);
     for (name, function) in stack.functions() {
         let subnets = many(&function["VpcConfig"]["SubnetIds"]);
-        let expected: &[&str] = if name == "load" { &["subnet-1", "subnet-2"] } else { &[] };
+        let reaches_the_database = ["backup", "load"].contains(&name.as_str());
+        let expected: &[&str] = if reaches_the_database { &["subnet-1", "subnet-2"] } else { &[] };
         assert_eq!(subnets, expected, "{name}");
     }
     let statements = statements(&stack);
-    let code = format!("arn:aws:lambda:{HERE}:function:mill-load");
     for action in ["ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface"] {
-        assert_eq!(who(&statements, action, "*", &[]), ["load"]);
-        assert_eq!(who(&statements, action, "*", &[("lambda:SourceFunctionArn", &code)]), [""; 0]);
+        assert_eq!(who(&statements, action, "*", &[]), ["backup", "load"]);
+        for function in ["backup", "load"] {
+            let code = format!("arn:aws:lambda:{HERE}:function:mill-{function}");
+            let request = Request {
+                action,
+                resource: "*",
+                context: &[("lambda:SourceFunctionArn", &code)],
+            };
+            assert!(!allowed(&statements, function, &request), "{function} {action}");
+        }
     }
     let public = Stack::with(&[]);
     assert!(public.functions().values().all(|function| function["VpcConfig"] == Value::Null));

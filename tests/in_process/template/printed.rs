@@ -134,8 +134,10 @@ fn tables() -> String {
         ("extract", "the function `extract`"),
         ("clean", "the function `clean`"),
         ("load", "the function `load`"),
+        ("backup", "the function `backup`"),
         ("watch", "the function `watch`"),
         ("scheduler", "the schedules that `tidemill apply` makes"),
+        ("backup-schedule", "the schedules of `backup`"),
         ("watch-schedule", "the schedule of `watch`"),
     ] {
         write!(

@@ -33,6 +33,7 @@ fn the_functions_that_objects_and_ticks_start_have_queues() {
         .map(|(function, _, event)| (function, source(&stack, &event).id.clone()))
         .collect();
     let expected = [
+        ("backup", "BackupQueue"),
         ("clean", "CleanQueue"),
         ("clean", "CleanReplayQueue"),
         ("extract", "ExtractQueue"),
@@ -46,7 +47,7 @@ fn the_functions_that_objects_and_ticks_start_have_queues() {
 fn a_queues_visibility_is_six_times_the_time_out() {
     let template = template();
     let mut tried = 0;
-    for function in ["ExtractSeconds", "CleanSeconds", "LoadSeconds"] {
+    for function in ["ExtractSeconds", "CleanSeconds", "LoadSeconds", "BackupSeconds"] {
         for seconds in template["Parameters"][function]["AllowedValues"].as_array().unwrap() {
             let stack = Stack::with(&[(function, seconds.as_str().unwrap())]);
             for (name, function, event) in sources(&stack) {
@@ -57,7 +58,7 @@ fn a_queues_visibility_is_six_times_the_time_out() {
             }
         }
     }
-    assert!(tried >= 3 * 6 * 4, "only {tried} were tried");
+    assert!(tried >= (3 * 6 + 3) * 5, "only {tried} were tried");
 }
 
 /// An extract that was killed holds its lease until that ends. A message that came back sooner would be answered `skipped`, and nothing would go on with the
@@ -77,6 +78,21 @@ fn a_message_of_extract_comes_back_after_the_lease_of_who_was_killed() {
         tried += 1;
     }
     assert!(tried > 0);
+}
+
+/// A backup that was killed counts as at work until it has been silent for long. A message that came back sooner would find it so, and be sent back for nothing.
+#[test]
+fn a_message_of_backup_comes_back_when_who_was_killed_is_given_up() {
+    let template = template();
+    let silent = u64::try_from(ledger::backup::SILENT_MS_MAX / 1_000).unwrap();
+    for seconds in template["Parameters"]["BackupSeconds"]["AllowedValues"].as_array().unwrap() {
+        let stack = Stack::with(&[("BackupSeconds", seconds.as_str().unwrap())]);
+        let visibility = number(&stack.resources["BackupQueue"].properties["VisibilityTimeout"]);
+        assert!(
+            visibility > silent && silent > number(seconds),
+            "{seconds}: back after {visibility} s, given up after {silent} s"
+        );
+    }
 }
 
 /// Watch queues an object again only when no message of it can be left: later than five receives of the longest visibility.
@@ -153,7 +169,7 @@ fn a_queue_that_is_taken_from_has_a_dead_letter_queue_of_its_own_that_keeps_long
     }
     dead.sort_unstable();
     dead.dedup();
-    assert_eq!(dead, ["CleanDead", "CleanReplayDead", "ExtractDead", "LoadDead"]);
+    assert_eq!(dead, ["BackupDead", "CleanDead", "CleanReplayDead", "ExtractDead", "LoadDead"]);
 }
 
 #[test]
@@ -174,7 +190,7 @@ fn what_a_rule_or_a_schedule_cannot_deliver_is_kept() {
             .of_kind("AWS::Scheduler::Schedule")
             .map(|schedule| (schedule.id.clone(), schedule.properties["Target"].clone())),
     );
-    assert_eq!(targets.len(), 3);
+    assert_eq!(targets.len(), 5);
     for (id, target) in targets {
         let letters = stack.by_arn(&target["DeadLetterConfig"]["Arn"]);
         assert!(letters.id.ends_with("Dead"), "{id}: {}", letters.id);
@@ -186,21 +202,43 @@ fn what_a_rule_or_a_schedule_cannot_deliver_is_kept() {
 
 /// To AWS a function that sends to its own queue looks like an endless loop, and is stopped after 16 turns.
 #[test]
-fn only_extract_may_go_round() {
+fn only_extract_and_backup_may_go_round() {
     let stack = Stack::with(&[]);
     for (name, function) in stack.functions() {
-        let expected = (name == "extract").then_some("Allow");
+        let expected = ["backup", "extract"].contains(&name.as_str()).then_some("Allow");
         assert_eq!(function["RecursiveLoop"].as_str(), expected, "{name}");
     }
 }
 
 /// `apply` makes its group equal to the pipeline files: what else is in it would be deleted.
 #[test]
-fn watchs_own_schedule_is_not_in_the_group_of_apply() {
+fn the_stacks_own_schedules_are_not_in_the_group_of_apply() {
     let stack = Stack::with(&[]);
     let groups: Vec<&Resource> = stack.of_kind("AWS::Scheduler::ScheduleGroup").collect();
-    assert_eq!(groups.len(), 1);
-    for schedule in stack.of_kind("AWS::Scheduler::Schedule") {
-        assert!(schedule.properties.get("GroupName").is_none(), "{}", schedule.id);
+    assert_eq!(groups.len(), 2);
+    let found: Vec<(&str, Option<&str>)> = stack
+        .of_kind("AWS::Scheduler::Schedule")
+        .map(|schedule| (schedule.id.as_str(), schedule.properties["GroupName"].as_str()))
+        .collect();
+    let expected = [
+        ("BackupTick", Some("mill-backup")),
+        ("DrillTick", Some("mill-backup")),
+        ("WatchSchedule", None),
+    ];
+    assert_eq!(found, expected);
+}
+
+/// Both or none: whoever switches the clock off is not told that nothing was done.
+#[test]
+fn without_schedules_no_age_is_promised() {
+    for (state, promised) in [("ENABLED", ["26", "192"]), ("DISABLED", ["0", "0"])] {
+        let stack = Stack::with(&[("BackupSchedules", state)]);
+        for id in ["BackupTick", "DrillTick"] {
+            assert_eq!(stack.resources[id].properties["State"], state, "{id}");
+        }
+        let functions = stack.functions();
+        let told = &functions["watch"]["Environment"]["Variables"];
+        let found = ["TIDEMILL_BACKUP_MAX_AGE_HOURS", "TIDEMILL_DRILL_MAX_AGE_HOURS"].map(|variable| text_of(&told[variable]));
+        assert_eq!(found, promised, "{state}");
     }
 }

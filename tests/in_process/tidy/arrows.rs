@@ -49,21 +49,22 @@ const RULES: &[Rule] = &[
         why: "extraction ends at raw/",
     },
     Rule {
-        packages: &["load"],
+        packages: &["load", "backup"],
         forbidden: &["reqwest", "hyper"],
-        why: "loading never calls a source",
+        why: "loading and backing up never call a source",
     },
     Rule {
         packages: &["pipeline", "lake", "ledger", "documents"],
-        forbidden: &["extract", "clean", "load", "cli", "anyhow"],
+        forbidden: &["extract", "clean", "load", "backup", "cli", "anyhow"],
         why: "arrows point from practical to pure, and a library's errors have types",
     },
     Rule {
-        packages: &["extract", "clean", "load", "watch"],
+        packages: &["extract", "clean", "load", "backup", "watch"],
         forbidden: &[
             "extract",
             "clean",
             "load",
+            "backup",
             "watch",
             "cli",
             "host",
@@ -97,6 +98,7 @@ const PACKAGES: &[&str] = &[
     "extract",
     "clean",
     "load",
+    "backup",
     "watch",
     "cli",
 ];

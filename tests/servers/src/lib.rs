@@ -12,3 +12,4 @@ pub mod aws;
 mod keeper;
 pub mod mongodb;
 mod python;
+pub mod way;

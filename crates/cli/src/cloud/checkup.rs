@@ -1,7 +1,7 @@
 //! What the doctor finds of a stack: whether each part can be reached with the caller's rights, and what waits in it. Nothing is changed.
 
 use super::{CloudError, SpokenTo, Stack, names::Queue, secrets};
-use crate::{apply::Schedule, failure::chain, local::clock::SystemClock, output::numbers::counted};
+use crate::{half_restored, apply::Schedule, failure::chain, local::clock::SystemClock, output::numbers::{counted, moment}};
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef};
 use aws_smithy_types::{DateTime, date_time::Format};
 use ledger::{Clock as _, incident};
@@ -42,6 +42,7 @@ pub async fn look(stack: &Stack, command: &(dyn Fn(&str) -> String + Sync)) -> V
         ),
         clock(stack).await,
         lake(stack).await,
+        vault(stack).await,
     ];
     parts.extend(ledger(stack, command).await);
     for queue in Queue::ALL {
@@ -52,7 +53,7 @@ pub async fn look(stack: &Stack, command: &(dyn Fn(&str) -> String + Sync)) -> V
     }
     parts.push(schedules(stack, command).await);
     parts.push(secrets_part(stack).await);
-    parts.push(documents(stack).await);
+    parts.push(documents(stack, command).await);
     parts
 }
 
@@ -113,6 +114,25 @@ async fn lake(stack: &Stack) -> Part {
     let name = stack.names.lake();
     match stack.ports.store.list("definitions/", None, 1).await {
         Ok(_) => Part::well(&name, "can be read"),
+        Err(error) => Part::unreachable(&name, &error),
+    }
+}
+
+/// The vault, and the newest backup. Whether that is too old, `watch` says.
+async fn vault(stack: &Stack) -> Part {
+    let name = stack.names.vault();
+    match backup::list(stack.vault().as_ref()).await {
+        Ok(backups) => match backups.first() {
+            Some(newest) => Part::well(
+                &name,
+                &format!(
+                    "can be read; {}, the newest of {} UTC",
+                    counted(backups.len() as u64, "backup"),
+                    moment(i64::try_from(newest.id.started_ms()).unwrap_or(i64::MAX))
+                ),
+            ),
+            None => Part::well(&name, "can be read; no backups yet"),
+        },
         Err(error) => Part::unreachable(&name, &error),
     }
 }
@@ -214,14 +234,21 @@ async fn secrets_part(stack: &Stack) -> Part {
     }
 }
 
-async fn documents(stack: &Stack) -> Part {
+async fn documents(stack: &Stack, command: &(dyn Fn(&str) -> String + Sync)) -> Part {
     let SpokenTo { place, note } = stack.spoken_to().await;
     let at = place.map_or(String::new(), |place| format!(" ({place})"));
     let part = match stack.ports.documents.collections().await {
-        Ok(collections) => Part::well(
-            "MongoDB",
-            &format!("can be read; {}{at}", counted(collections.len() as u64, "collection")),
-        ),
+        Ok(collections) => {
+            let state = format!("can be read; {}{at}", counted(collections.len() as u64, "collection"));
+            match stack.database.mark().await {
+                Ok(None) => Part::well("MongoDB", &state),
+                Ok(Some(mark)) => {
+                    let (what, next) = half_restored::told(&mark, command);
+                    Part::wrong("MongoDB", &state, what, Some(next))
+                }
+                Err(error) => Part::wrong("MongoDB", &state, chain(&error), None),
+            }
+        }
         Err(error) => {
             let next = "from a network that does not reach the database this is to be expected; `tidemill doctor` with `TIDEMILL_MONGODB_URI` says more";
             Part::wrong("MongoDB", &format!("not reached{at}"), chain(&error), Some(next.to_owned()))

@@ -20,10 +20,11 @@ pub enum Queue {
     Clean,
     CleanReplay,
     Load,
+    Backup,
 }
 
 impl Queue {
-    pub const ALL: [Queue; 4] = [Queue::Extract, Queue::Clean, Queue::CleanReplay, Queue::Load];
+    pub const ALL: [Queue; 5] = [Queue::Extract, Queue::Clean, Queue::CleanReplay, Queue::Load, Queue::Backup];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,6 +32,7 @@ impl Queue {
             Queue::Clean => "clean",
             Queue::CleanReplay => "clean-replay",
             Queue::Load => "load",
+            Queue::Backup => "backup",
         }
     }
 

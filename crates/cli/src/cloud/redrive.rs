@@ -2,7 +2,7 @@
 
 use super::{CloudError, Names, Queues, names::Queue, queues::Received};
 use crate::output::{numbers::counted, progress::Progress};
-use host::event::{CleanMessage, EventError, ExtractMessage, LoadMessage, Message, Origin};
+use host::event::{BackupMessage, CleanMessage, EventError, ExtractMessage, LoadMessage, Message, Origin};
 use ledger::incident::{Incident, Kind};
 use std::{
     collections::BTreeSet,
@@ -47,8 +47,8 @@ enum Dead {
 /// What a letter says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Said {
-    /// It asks for work on these resources, in the queue of that work.
-    Work { queue: Queue, resources: BTreeSet<String> },
+    /// It asks for work on these, resources or a task of `backup`, in the queue of that work.
+    Work { queue: Queue, about: BTreeSet<String> },
     /// Nobody can make sense of it.
     Nothing,
 }
@@ -137,13 +137,22 @@ async fn move_to(queues: &Queues, from: &str, to: &str, letter: &Received) -> Re
 /// The queue that the letter goes back to; `None` when it is not of this incident.
 fn back_to(dead: Dead, incident: &Incident, letter: &Received, names: &Names) -> Option<String> {
     let said = dead.read(&letter.body, &names.lake());
-    match (said, &incident.resource) {
-        (Said::Work { queue, resources }, Some(resource)) => resources.contains(&resource.to_string()).then(|| names.queue(queue)),
-        // About no resource: an event that asks for nothing.
-        (Said::Work { queue, resources }, None) => (incident.kind == Kind::DeadLetter && resources.is_empty()).then(|| names.queue(queue)),
+    match (said, subject(dead, incident)) {
+        (Said::Work { queue, about }, Some(subject)) => about.contains(&subject).then(|| names.queue(queue)),
+        // About nothing: an event that asks for nothing.
+        (Said::Work { queue, about }, None) => (incident.kind == Kind::DeadLetter && about.is_empty()).then(|| names.queue(queue)),
         (Said::Nothing, None) if incident.kind == Kind::UnreadableMessage => dead.source().map(|queue| names.queue(queue)),
         (Said::Nothing, _) => None,
     }
+}
+
+/// What the letters of an incident are about: a resource, or the task that its cause ends with.
+fn subject(dead: Dead, incident: &Incident) -> Option<String> {
+    let of_task = || {
+        let begin = format!("{}/{}/", Kind::DeadLetter.as_str(), dead.as_str());
+        incident.cause.strip_prefix(&begin).map(str::to_owned)
+    };
+    incident.resource.as_ref().map(ToString::to_string).or_else(of_task)
 }
 
 impl Dead {
@@ -152,6 +161,14 @@ impl Dead {
             "rules" => Some(Dead::Rules),
             "schedules" => Some(Dead::Schedules),
             other => Queue::parse(other).map(Dead::Of),
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Dead::Of(queue) => queue.as_str(),
+            Dead::Rules => "rules",
+            Dead::Schedules => "schedules",
         }
     }
 
@@ -164,7 +181,8 @@ impl Dead {
         }
     }
 
-    /// Where a letter goes that tells nothing. What a rule could not deliver went to one of two.
+    /// Where a letter goes that tells nothing. What a rule could not deliver went to one of two. The schedules of backups are the template's own: what
+    /// nobody understands is of a pipeline.
     fn source(self) -> Option<Queue> {
         match self {
             Dead::Of(queue) => Some(queue),
@@ -180,15 +198,19 @@ impl Dead {
             sent_ms: 0,
         };
         let said = match self {
-            Dead::Of(Queue::Extract) | Dead::Schedules => resources::<ExtractMessage>(body, &origin).map(|of| (Queue::Extract, of)),
+            Dead::Of(Queue::Extract) => resources::<ExtractMessage>(body, &origin).map(|of| (Queue::Extract, of)),
             Dead::Of(queue @ (Queue::Clean | Queue::CleanReplay)) => resources::<CleanMessage>(body, &origin).map(|of| (queue, of)),
             Dead::Of(Queue::Load) => resources::<LoadMessage>(body, &origin).map(|of| (Queue::Load, of)),
+            Dead::Of(Queue::Backup) => tasks(body, &origin).map(|of| (Queue::Backup, of)),
+            Dead::Schedules => resources::<ExtractMessage>(body, &origin)
+                .map(|of| (Queue::Extract, of))
+                .or_else(|_| tasks(body, &origin).map(|of| (Queue::Backup, of))),
             Dead::Rules => resources::<CleanMessage>(body, &origin)
                 .map(|of| (Queue::Clean, of))
                 .or_else(|_| resources::<LoadMessage>(body, &origin).map(|of| (Queue::Load, of))),
         };
         match said {
-            Ok((queue, resources)) => Said::Work { queue, resources },
+            Ok((queue, about)) => Said::Work { queue, about },
             Err(_) => Said::Nothing,
         }
     }
@@ -201,6 +223,11 @@ fn resources<M: Message>(body: &str, origin: &Origin<'_>) -> Result<BTreeSet<Str
         Some(format!("{}/{}", subject.pipeline?, subject.resource?))
     };
     Ok(messages.iter().filter_map(resource).collect())
+}
+
+fn tasks(body: &str, origin: &Origin<'_>) -> Result<BTreeSet<String>, EventError> {
+    let messages = BackupMessage::parse(body, origin)?;
+    Ok(messages.iter().map(|message| message.task.as_str().to_owned()).collect())
 }
 
 #[cfg(test)]
@@ -276,6 +303,29 @@ mod tests {
         check(&rules, &event(RAW), Some("dev-clean"));
         let clean = "clean/shop/orders/v=01234567/dt=2026-11-24/01M869X26REPS9TQZ60A3DBEYN/000001.bson.zst";
         check(&rules, &event(clean), Some("dev-load"));
+    }
+
+    #[test]
+    fn a_backup_and_a_drill_are_letters_of_their_own_incidents() {
+        let of = |queue: &str, task: &str| {
+            let mut of = incident(queue, Kind::DeadLetter, None);
+            of.cause = format!("dead_letter/{queue}/{task}");
+            of
+        };
+        let backup = r#"{"task":"backup","requested_by":"run","id":"01M869X26REPS9TQZ60A3DBEYN"}"#;
+        let drill = r#"{"task":"drill","requested_by":"schedule","scheduled_at":"2026-11-24T05:00:00Z"}"#;
+        for queue in ["backup", "schedules"] {
+            check(&of(queue, "backup"), backup, Some("dev-backup"));
+            check(&of(queue, "backup"), drill, None);
+            check(&of(queue, "drill"), drill, Some("dev-backup"));
+            check(&of(queue, "drill"), "not a message", None);
+        }
+        check(&incident("schedules", Kind::DeadLetter, Some("orders")), backup, None);
+        check(
+            &incident("backup", Kind::UnreadableMessage, None),
+            "not a message",
+            Some("dev-backup"),
+        );
     }
 
     #[test]

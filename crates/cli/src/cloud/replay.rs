@@ -5,7 +5,7 @@ use crate::{
     local::{
         ResourceReport,
         objects::Keys,
-        runner::{Problem, ReplayReport, clean_key},
+        runner::{Problem, ReplayReport, clean_key, started_since},
         set_aside::SetAside,
     },
     output::{
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 use host::event::{CleanMessage, DefinitionChoice};
-use jiff::civil::Date;
+use jiff::Timestamp;
 use lake::{Part, RawKey, RunId, StoreError};
 use ledger::{Fact, LedgerError, ResourceId, RunFilter, RunState, Stage};
 use pipeline::{Checked, Resource, WriteDisposition};
@@ -52,7 +52,7 @@ pub struct Replay<'a> {
     /// The pipeline's newest definition.
     pub checked: &'a Checked,
     pub generation: u32,
-    pub since: Option<Date>,
+    pub since: Option<Timestamp>,
     pub progress: &'a Progress,
 }
 
@@ -110,7 +110,7 @@ impl Replay<'_> {
         while let Some(key) = keys.next().await? {
             // What is not ours in the folder is passed over.
             let Ok(raw) = RawKey::parse(key.as_str()) else { continue };
-            if self.since.is_none_or(|since| raw.run.date() >= since.to_string()) {
+            if self.since.is_none_or(|since| started_since(raw.run, since)) {
                 runs.entry(raw.run).or_default().insert(raw.part);
             }
         }
@@ -147,7 +147,7 @@ impl Replay<'_> {
             limit: None,
         };
         let runs = self.stack.ports.ledger.runs(&filter).await?;
-        let asked = |run: &RunId| self.since.is_none_or(|since| run.date() >= since.to_string());
+        let asked = |run: &RunId| self.since.is_none_or(|since| started_since(*run, since));
         let brought = runs.iter().filter(|run| run.state == RunState::Extracted && run.parts > 0);
         Ok(brought.map(|run| run.id).filter(asked).collect())
     }

@@ -1,15 +1,19 @@
 //! An open stack: its names, and its parts behind the ports.
 
-use super::{CloudError, Names, Queues, Schedules, mongodb::SecretUri, names::check_stack};
+use super::{CloudError, Names, Queues, Schedules, names::check_stack};
 use crate::{
     local::{Destination, DestinationError, Place, destination::VARIABLE},
     ports::{LakeAt, Ports},
 };
 use aws_config::SdkConfig;
-use documents::{Documents, MongoDocuments, mongodb::Uri as _};
+use documents::{Database, Documents, MongoDatabase, MongoDocuments, mongodb::Uri as _};
+use host::secrets::{Secrets, mongodb::SecretUri};
 use lake::{Definitions, Store, s3::S3Store};
 use ledger::dynamodb::DynamoLedger;
 use std::sync::Arc;
+
+/// Whoever types the command has another way.
+const NO_URI: &str = "see that it is there and that this identity may read it, or set `TIDEMILL_MONGODB_URI`";
 
 /// A stack, reached as the environment's AWS settings say.
 pub struct Stack {
@@ -18,6 +22,8 @@ pub struct Stack {
     pub identity: String,
     pub config: SdkConfig,
     pub ports: Ports,
+    /// The whole database that the documents are in, as backup and restore see it.
+    pub database: Arc<dyn Database>,
     pub queues: Queues,
     pub schedules: Schedules,
     /// Where `TIDEMILL_MONGODB_URI` leads to, if it is set.
@@ -56,10 +62,17 @@ impl Stack {
             region,
         };
         let store: Arc<dyn Store> = Arc::new(S3Store::new(&config, &names.lake()));
-        let secret = Arc::new(SecretUri::new(&config, &names.mongodb_secret()));
-        let documents: Arc<dyn Documents> = match destination.place {
-            Place::Mongodb { .. } => Arc::new(destination.mongodb()),
-            Place::Embedded => Arc::new(MongoDocuments::new(secret.clone())),
+        let secret = SecretUri::new(Secrets::new(&config, ""), names.mongodb_secret());
+        let secret = Arc::new(secret.advising(NO_URI));
+        let (documents, database): (Arc<dyn Documents>, Arc<dyn Database>) = match destination.place {
+            Place::Mongodb { .. } => (
+                Arc::new(destination.mongodb()),
+                Arc::new(MongoDatabase::new(destination.uri())),
+            ),
+            Place::Embedded => (
+                Arc::new(MongoDocuments::new(secret.clone())),
+                Arc::new(MongoDatabase::new(secret.clone())),
+            ),
         };
         Ok(Stack {
             ports: Ports {
@@ -69,6 +82,7 @@ impl Stack {
                 documents,
                 lake: LakeAt::Bucket(names.lake()),
             },
+            database,
             queues: Queues::new(&config, &names),
             schedules: Schedules::new(&config, &names),
             identity,

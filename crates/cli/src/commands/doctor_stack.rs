@@ -16,6 +16,7 @@ const COLUMNS: [Column; 2] = [Column::Text("part"), Column::Text("state")];
 
 pub(super) async fn run(stack: &str, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
     let stack = at.stack(stack).await?;
+    at.remember_database(stack.database.clone());
     let parts = checkup::look(&stack, &|words| at.command(words)).await;
     let wrong = parts.iter().filter(|part| part.wrong.is_some()).count();
     if as_json {

@@ -38,5 +38,6 @@ pub(super) async fn run(typed: &Documents, at: &super::HomeAt, context: &mut Con
         }
         last = page.into_iter().next_back();
     }
+    at.note_half_restored(context).await?;
     Ok(Status::Well)
 }

@@ -101,13 +101,13 @@ fn show(incident: &Incident, out: &mut dyn Write) -> io::Result<()> {
     let records = incident
         .records
         .map_or(String::new(), |records| format!(" with {}", counted(records, "record")));
+    // A backup that failed concerns no object of the lake.
+    let objects = match (incident.objects, incident.records) {
+        (0, None) => String::new(),
+        (objects, _) => format!("{}{records}, ", counted(objects, "object")),
+    };
     let minutes = counted(u64::try_from(lasted_ms / 60_000).unwrap_or(0), "minute");
-    writeln!(
-        out,
-        "impact    {}{records}, for {minutes}; seen {}\n",
-        counted(incident.objects, "object"),
-        counted(incident.times, "time")
-    )?;
+    writeln!(out, "impact    {objects}for {minutes}; seen {}\n", counted(incident.times, "time"))?;
     for line in &incident.timeline {
         writeln!(out, "{}  {}", moment(line.at_ms), plain(&line.what))?;
     }

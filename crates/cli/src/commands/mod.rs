@@ -2,6 +2,9 @@
 
 #[cfg(feature = "aws")]
 mod apply;
+mod backup;
+#[cfg(feature = "aws")]
+mod backup_stack;
 mod check;
 mod doctor;
 #[cfg(feature = "aws")]
@@ -17,6 +20,7 @@ mod rejects;
 mod replay;
 #[cfg(feature = "aws")]
 mod replay_stack;
+mod restore;
 mod run;
 #[cfg(feature = "aws")]
 mod run_stack;
@@ -25,7 +29,7 @@ mod schema;
 mod trial;
 
 #[cfg(feature = "aws")]
-use crate::cloud::Stack;
+use crate::{arguments::BackupWhat, cloud::Stack};
 use crate::{
     Context, Failure, Status,
     arguments::{Arguments, Command, Global, Source},
@@ -36,7 +40,7 @@ use crate::{
     output::{plain::plain_lines, progress::Progress},
     ports::Ports,
 };
-use ::documents::Documents;
+use ::documents::{Database, Documents};
 use pipeline::Name;
 use std::{
     borrow::Cow,
@@ -97,6 +101,8 @@ async fn command(arguments: &Arguments, home: &HomeAt, context: &mut Context) ->
         Command::Doctor(typed) => doctor::run(typed, home, as_json, context).await,
         Command::Replay(typed) => replay::run(typed, home, as_json, context).await,
         Command::Incidents(typed) => incidents::run(typed, home, as_json, context).await,
+        Command::Backup(typed) => backup::run(typed, home, as_json, context).await,
+        Command::Restore(typed) => restore::run(typed, home, as_json, context).await,
         Command::Apply(_) => Err(no_stack("apply")),
         Command::Redrive(_) => Err(no_stack("redrive ID")),
     }
@@ -116,6 +122,11 @@ async fn in_cloud(arguments: &Arguments, stack: &str, home: &HomeAt, context: &m
         Command::Run(typed) => run_stack::run(typed, stack, home, as_json, context).await,
         Command::Replay(typed) => replay_stack::run(typed, stack, home, as_json, context).await,
         Command::Redrive(typed) => redrive::run(typed, stack, home, as_json, context).await,
+        Command::Backup(typed) => match &typed.what {
+            None => backup_stack::take(typed, stack, home, as_json, context).await,
+            Some(BackupWhat::Drill { no_wait }) => backup_stack::drill(*no_wait, stack, home, as_json, context).await,
+            Some(_) => return None,
+        },
         Command::Doctor(_) => doctor_stack::run(stack, home, as_json, context).await,
         _ => return None,
     })
@@ -147,6 +158,8 @@ struct HomeAt {
     stack: Option<String>,
     /// The stores of documents that were opened.
     opened: Mutex<Vec<Arc<dyn Documents>>>,
+    /// The databases, as backup and restore see them.
+    databases: Mutex<Vec<Arc<dyn Database>>>,
 }
 
 impl HomeAt {
@@ -170,6 +183,7 @@ impl HomeAt {
             working_folder: context.folder.clone(),
             stack,
             opened: Mutex::default(),
+            databases: Mutex::default(),
         }
     }
 
@@ -220,11 +234,20 @@ impl HomeAt {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(documents);
     }
 
+    /// A database to be closed at the end.
+    fn remember_database(&self, database: Arc<dyn Database>) {
+        self.databases.lock().unwrap_or_else(PoisonError::into_inner).push(database);
+    }
+
     /// Closes what was opened: a driver that is still busy when the runtime goes would panic.
     async fn close(&self) {
         let opened = std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner));
         for documents in opened {
             documents.close().await;
+        }
+        let databases = std::mem::take(&mut *self.databases.lock().unwrap_or_else(PoisonError::into_inner));
+        for database in databases {
+            database.close().await;
         }
     }
 
@@ -266,7 +289,7 @@ fn no_destination(error: DestinationError) -> Failure {
 }
 
 /// A text as a word that a shell takes as it is.
-fn shell_word(text: &str) -> Cow<'_, str> {
+pub(crate) fn shell_word(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%,~".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return Cow::Borrowed(text);

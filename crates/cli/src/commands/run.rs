@@ -35,6 +35,10 @@ pub(super) async fn run(typed: &Run, at: &HomeAt, as_json: bool, context: &mut C
     }
     let status = troubles(&reports, Some(&rejects(&typed.pipeline, at)), &mut context.err)?;
     elsewhere(typed, at, &reports, &mut context.err)?;
+    // A store that was away is not asked again.
+    if reports.iter().all(|report| report.waiting.is_none()) {
+        at.note_half_restored(context).await?;
+    }
     if !as_json {
         next(typed, at, &found.checked, &reports, &mut context.out)?;
     }

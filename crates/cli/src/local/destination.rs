@@ -4,7 +4,7 @@ use super::{
     Place,
     secrets::{SecretError, Secrets},
 };
-use documents::{Documents, DocumentsError, SqliteDocuments};
+use documents::{Database, Documents, DocumentsError, SqliteDatabase, SqliteDocuments};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -117,10 +117,34 @@ impl Destination {
         }
     }
 
+    /// The whole database, as backup and restore see it. Of MongoDB, nothing is asked yet.
+    pub fn database(&self, home: &Path) -> Result<Arc<dyn Database>, DestinationError> {
+        match &self.place {
+            Place::Embedded => {
+                let database = SqliteDatabase::open(&home.join(EMBEDDED_FILE));
+                let database = database.map_err(|source| DestinationError::Open {
+                    path: home.to_owned(),
+                    source: Box::new(source),
+                })?;
+                Ok(Arc::new(database))
+            }
+            #[cfg(feature = "mongodb")]
+            Place::Mongodb { .. } => Ok(Arc::new(documents::MongoDatabase::new(self.uri()))),
+            #[cfg(not(feature = "mongodb"))]
+            Place::Mongodb { .. } => Err(DestinationError::NotBuilt),
+        }
+    }
+
     /// MongoDB, by the setting as it is whenever a connection is made.
     #[cfg(feature = "mongodb")]
     pub fn mongodb(&self) -> documents::MongoDocuments {
-        documents::MongoDocuments::new(Arc::new(self.setting.clone()))
+        documents::MongoDocuments::new(self.uri())
+    }
+
+    /// What leads to MongoDB.
+    #[cfg(feature = "mongodb")]
+    pub fn uri(&self) -> Arc<dyn documents::mongodb::Uri> {
+        Arc::new(self.setting.clone())
     }
 }
 

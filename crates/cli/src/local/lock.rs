@@ -1,4 +1,4 @@
-//! One run of a pipeline at a time in a home: a lock that the system gives back when its process ends, however it ends.
+//! One run of a pipeline, one backup and one restore at a time in a home: a lock that the system gives back when its process ends, however it ends.
 
 use ledger::Holder;
 use pipeline::Name;
@@ -36,12 +36,39 @@ pub enum Tried {
     Held(String),
 }
 
+/// What else there is one of at a time in a home. No pipeline's name begins with a dot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    Backup,
+    Drill,
+    Restore,
+}
+
+impl Work {
+    fn file(self) -> &'static str {
+        match self {
+            Work::Backup => ".backup",
+            Work::Drill => ".drill",
+            Work::Restore => ".restore",
+        }
+    }
+}
+
 /// Tries to take the lock of a pipeline's runs.
 pub fn try_take(home: &Path, pipeline: &Name, holder: &Holder) -> io::Result<Tried> {
+    try_take_file(home, pipeline.as_str(), holder)
+}
+
+/// Tries to take the lock of other work.
+pub fn try_take_work(home: &Path, work: Work, holder: &Holder) -> io::Result<Tried> {
+    try_take_file(home, work.file(), holder)
+}
+
+fn try_take_file(home: &Path, name: &str, holder: &Holder) -> io::Result<Tried> {
     let folder = home.join(FOLDER);
     fs::create_dir_all(&folder)?;
     // Never taken away: who locked a file that is gone would lock out nobody.
-    let path = folder.join(pipeline.as_str());
+    let path = folder.join(name);
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let mut tries = 0;
     loop {
@@ -111,6 +138,8 @@ mod tests {
         assert!(matches!(take(&orders, "the second"), Tried::Held(by) if by == "the first of a long name"));
         assert_eq!(held(home.path(), &orders).as_deref(), Some("the first of a long name"));
         assert!(matches!(take(&returns, "the second"), Tried::Taken(_)));
+        let backup = try_take_work(home.path(), Work::Backup, &holder("the second"));
+        assert!(matches!(backup.unwrap(), Tried::Taken(_)));
         drop(first);
         assert_eq!(held(home.path(), &orders), None);
         let Tried::Taken(_third) = take(&orders, "third") else {

@@ -17,6 +17,7 @@ pub mod secrets;
 pub mod set_aside;
 pub mod upstream;
 pub mod variables;
+pub mod vault;
 
 pub use destination::{Destination, DestinationError};
 pub use home::{Home, HomeError};

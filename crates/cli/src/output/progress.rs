@@ -101,6 +101,14 @@ impl Progress {
         }
     }
 
+    /// Shows how far the work is, in place of what was shown before: not more often than can be read.
+    pub fn tell(&self, text: &str) {
+        let mut state = self.state();
+        if state.is_due() {
+            state.put(text);
+        }
+    }
+
     /// Takes the drawing away.
     pub fn end(&self) {
         if let Shown::Drawn(bar) = &self.state().shown {
@@ -134,20 +142,32 @@ impl Observer for Progress {
 
 impl State {
     fn show(&mut self) {
+        if self.is_due() {
+            // The rate is that of the source: it stands still once the last page is there.
+            let text = self.text(self.last_page.duration_since(self.began));
+            self.put(&text);
+        }
+    }
+
+    /// Whether something new may be shown now.
+    fn is_due(&mut self) -> bool {
         let every = match self.shown {
             Shown::Drawn(_) => DRAW_EVERY,
             Shown::Lines(_) => LINE_EVERY,
-            Shown::Nothing => return,
+            Shown::Nothing => return false,
         };
-        if self.last_shown.elapsed() < every {
-            return;
+        let is_due = self.last_shown.elapsed() >= every;
+        if is_due {
+            self.last_shown = Instant::now();
         }
-        self.last_shown = Instant::now();
-        // The rate is that of the source: it stands still once the last page is there.
-        let text = self.text(self.last_page.duration_since(self.began));
+        is_due
+    }
+
+    fn put(&mut self, text: &str) {
         match &mut self.shown {
-            Shown::Drawn(bar) => bar.set_message(text),
+            Shown::Drawn(bar) => bar.set_message(text.to_owned()),
             Shown::Lines(to) => {
+                // Who can't be told can't be told: the work goes on.
                 let _ = writeln!(to, "{text}");
             }
             Shown::Nothing => {}

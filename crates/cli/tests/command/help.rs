@@ -9,10 +9,14 @@ fn every_command_explains_itself() {
     root.build();
     let mut pages = vec![("tidemill".to_owned(), root.render_long_help())];
     for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
-        pages.push((
-            format!("tidemill {}", command.get_name()),
-            command.clone().term_width(100).render_long_help(),
-        ));
+        let name = format!("tidemill {}", command.get_name());
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            pages.push((
+                format!("{name} {}", below.get_name()),
+                below.clone().term_width(100).render_long_help(),
+            ));
+        }
+        pages.push((name, command.clone().term_width(100).render_long_help()));
     }
     for (name, page) in pages {
         insta::assert_snapshot!(name.replace(' ', "_"), page.to_string());

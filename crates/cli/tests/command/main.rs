@@ -1,6 +1,7 @@
 //! The command line, called in this process: what is typed, what is printed, how it ends.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod backup;
 mod collections;
 mod earlier;
 mod help;
@@ -8,6 +9,8 @@ mod lake;
 mod look;
 #[cfg(feature = "mongodb")]
 mod mongodb;
+#[cfg(feature = "mongodb")]
+mod mongodb_backup;
 mod mongodb_uri;
 mod put_back;
 mod replaced;
@@ -108,6 +111,7 @@ impl Desk {
             environment: self.environment.clone(),
             folder: self.folder.clone(),
             parting: cli::context::Parting::default(),
+            asked: None,
         }
     }
 }

@@ -77,6 +77,11 @@ impl Desk {
     fn deploy(&self) {
         let (aws, names) = (self.aws(), &self.names);
         aws.call("s3", "create_bucket", json!({"Bucket": names.lake()}));
+        aws.call(
+            "s3",
+            "create_bucket",
+            json!({"Bucket": names.vault(), "ObjectLockEnabledForBucket": true}),
+        );
         let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
         let texts = ["pk", "sk", "gpk", "gsk"].map(|name| json!({"AttributeName": name, "AttributeType": "S"}));
         let table = json!({
@@ -227,6 +232,10 @@ impl Desk {
             documents,
             lake: LakeAt::Bucket(self.names.lake()),
         }
+    }
+
+    pub fn vault(&self) -> Arc<dyn Store> {
+        Arc::new(S3Store::new(&self.config(), &self.names.vault()))
     }
 
     pub fn ledger(&self) -> DynamoLedger {

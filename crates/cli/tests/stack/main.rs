@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod apply;
+mod backup;
 mod desk;
 mod incidents;
 mod look;

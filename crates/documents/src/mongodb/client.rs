@@ -29,6 +29,8 @@ pub(super) struct Place {
 /// The way to the server.
 pub(super) struct Link {
     uri: Arc<dyn Uri>,
+    /// Another database than the URI's.
+    database: Option<String>,
     connected: Mutex<Option<Arc<Connected>>>,
 }
 
@@ -68,7 +70,16 @@ impl Link {
     pub(super) fn new(uri: Arc<dyn Uri>) -> Link {
         Link {
             uri,
+            database: None,
             connected: Mutex::new(None),
+        }
+    }
+
+    /// The way to another database of the same server, with a client of its own.
+    pub(super) fn to(&self, database: &str) -> Link {
+        Link {
+            database: Some(database.to_owned()),
+            ..Link::new(Arc::clone(&self.uri))
         }
     }
 
@@ -79,7 +90,7 @@ impl Link {
             return Ok(Arc::clone(connected));
         }
         let uri = self.ask(false).await?;
-        let connected = Arc::new(connect(uri).await?);
+        let connected = Arc::new(self.connect(uri).await?);
         *slot = Some(Arc::clone(&connected));
         Ok(connected)
     }
@@ -223,9 +234,18 @@ impl Link {
             if uri.expose_secret() == refused.uri.expose_secret() {
                 return Ok(false);
             }
-            *slot = Some(Arc::new(connect(uri).await?));
+            *slot = Some(Arc::new(self.connect(uri).await?));
         }
         Ok(true)
+    }
+
+    async fn connect(&self, uri: SecretString) -> Result<Connected, Fault> {
+        let mut connected = connect(uri).await?;
+        if let Some(database) = &self.database {
+            connected.database = connected.database.client().database(database);
+            connected.place.database.clone_from(database);
+        }
+        Ok(connected)
     }
 
     async fn ask(&self, renew: bool) -> Result<SecretString, Fault> {

@@ -1,8 +1,9 @@
 //! What Tidemill notes of a collection, in `tidemill.collections`: one document a collection, changed only where it is as it was read.
 
 use bson::oid::ObjectId;
+use bson::raw::cstr;
 use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, Document, doc};
+use bson::{Binary, Bson, Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 use mongodb::Collection;
 use pipeline::Name;
 
@@ -11,9 +12,9 @@ use super::error::{Fault, FaultKind};
 use super::uri::MAJORITY_MAX;
 use crate::Version;
 use crate::contract::{FoundIndex, IndexSpec};
+use crate::noted::{self, version_in};
 
-/// The collection of these documents.
-pub(super) const CONTROL: &str = "tidemill.collections";
+pub(super) use crate::noted::CONTROL;
 
 /// What is noted of a collection; nothing yet is the default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,6 +56,25 @@ pub(super) async fn read(store: &MongoDocuments, name: &Name) -> Result<Control,
         })
         .await?;
     found.map_or_else(|| Ok(Control::default()), |document| understand(&document))
+}
+
+/// What is noted of a collection without what is of the moment: whose turn it is, and a swap that is under way. Of that the readers see what they saw before.
+pub(super) fn settled(noted: &RawDocument) -> Result<RawDocumentBuf, Fault> {
+    let unreadable = |_| damaged("it is not BSON");
+    let previous = match noted.get("swap").map_err(unreadable)? {
+        Some(RawBsonRef::Document(swap)) => Some(swap.get("previous").map_err(unreadable)?.unwrap_or(RawBsonRef::Null)),
+        _ => None,
+    };
+    let mut settled = RawDocumentBuf::new();
+    for element in noted {
+        let (name, value) = element.map_err(unreadable)?;
+        match (name.as_str(), previous) {
+            ("turn" | "confirmed", _) | ("swap", Some(_)) => {}
+            ("visible", Some(previous)) => settled.append(cstr!("visible"), RawBson::from(previous)),
+            _ => settled.append(name, RawBson::from(value)),
+        }
+    }
+    Ok(settled)
 }
 
 /// Sets `visible` and `swap` if they are still as `expected` says; `false` if another process changed them.
@@ -153,7 +173,7 @@ fn filter(name: &Name, expected: &Control) -> Document {
     };
     match expected.visible {
         Some(version) => {
-            filter.insert("visible.run", run(version));
+            filter.insert("visible.run", noted::run(version));
             filter.insert("visible.generation", i64::from(version.generation));
         }
         None => {
@@ -174,14 +194,7 @@ fn swap(swap: &Swap) -> Bson {
 }
 
 fn version(version: Version) -> Bson {
-    Bson::Document(doc! { "run": run(version), "generation": i64::from(version.generation) })
-}
-
-fn run(version: Version) -> Binary {
-    Binary {
-        subtype: BinarySubtype::Generic,
-        bytes: version.run.to_vec(),
-    }
+    Bson::Document(noted::version(version))
 }
 
 fn understand(document: &Document) -> Result<Control, Fault> {
@@ -235,28 +248,6 @@ fn understand_swap(swap: &Document) -> Option<Swap> {
             Some(_) => return None,
         },
         previous: version_in(swap, "previous")?,
-    })
-}
-
-/// The version in a field; `Some(None)` if there is none, `None` if it can't be read.
-fn version_in(document: &Document, field: &str) -> Option<Option<Version>> {
-    match document.get(field) {
-        None | Some(Bson::Null) => Some(None),
-        Some(Bson::Document(version)) => understand_version(version).map(Some),
-        Some(_) => None,
-    }
-}
-
-fn understand_version(document: &Document) -> Option<Version> {
-    let run = document.get_binary_generic("run").ok()?;
-    let generation = match document.get("generation")? {
-        Bson::Int32(generation) => i64::from(*generation),
-        Bson::Int64(generation) => *generation,
-        _ => return None,
-    };
-    Some(Version {
-        run: run.as_slice().try_into().ok()?,
-        generation: u32::try_from(generation).ok()?,
     })
 }
 

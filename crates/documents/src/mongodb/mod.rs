@@ -5,6 +5,7 @@ mod client;
 mod command;
 mod control;
 mod cursor;
+mod database;
 mod declare;
 mod error;
 mod examine;
@@ -29,6 +30,7 @@ use pipeline::Name;
 use self::client::Link;
 use crate::{Batch, Change, Contract, Documents, DocumentsError, Replaced, Target, Tightness, Version, WriteOutcome};
 
+pub use self::database::MongoDatabase;
 pub use self::examine::{Examination, ExaminedCollection, Permission};
 pub use self::uri::{Fixed, Uri, UriError, Whereabouts, with_database};
 
@@ -45,6 +47,16 @@ impl MongoDocuments {
     pub fn new(uri: Arc<dyn Uri>) -> MongoDocuments {
         MongoDocuments {
             link: Link::new(uri),
+            declared: declare::Declared::default(),
+            settled: replace::Settled::default(),
+            receipts: receipts::Prepared::default(),
+        }
+    }
+
+    /// The same of another database of the server.
+    fn of(&self, database: &str) -> MongoDocuments {
+        MongoDocuments {
+            link: self.link.to(database),
             declared: declare::Declared::default(),
             settled: replace::Settled::default(),
             receipts: receipts::Prepared::default(),

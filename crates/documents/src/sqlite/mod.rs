@@ -1,5 +1,6 @@
 //! Documents in an SQLite file: a view a collection, for people; behind it a table, for us. Several processes may use the file at once.
 
+mod database;
 mod read;
 mod receipts;
 mod tables;
@@ -14,6 +15,7 @@ use bson::{RawBsonRef, RawDocumentBuf};
 use pipeline::Name;
 use rusqlite::{Connection, ErrorCode};
 
+pub use self::database::SqliteDatabase;
 use self::tables::Holds;
 use crate::{Batch, Change, Contract, Documents, DocumentsError, Replaced, Target, Tightness, Version, WriteOutcome};
 
@@ -29,19 +31,8 @@ const BUSY: Duration = Duration::from_secs(60);
 impl SqliteDocuments {
     /// Opens the file, and makes it if need be. Its folder must be there.
     pub fn open(path: &Path) -> Result<SqliteDocuments, DocumentsError> {
-        let failed = |source: rusqlite::Error| DocumentsError::Open {
-            path: path.to_owned(),
-            source: Box::new(source),
-        };
-        let mut connection = Connection::open(path).map_err(failed)?;
-        connection.busy_timeout(BUSY).map_err(failed)?;
-        if tables::holds(&connection).map_err(failed)? == Holds::Another {
-            return Err(DocumentsError::NotOurs { path: path.to_owned() });
-        }
-        configure(&connection).map_err(failed)?;
-        tables::prepare(&mut connection).map_err(failed)?;
         Ok(SqliteDocuments {
-            connection: Mutex::new(connection),
+            connection: Mutex::new(connect(path)?),
         })
     }
 
@@ -49,6 +40,22 @@ impl SqliteDocuments {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens a file, and makes it if need be.
+fn connect(path: &Path) -> Result<Connection, DocumentsError> {
+    let failed = |source: rusqlite::Error| DocumentsError::Open {
+        path: path.to_owned(),
+        source: Box::new(source),
+    };
+    let mut connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    if tables::holds(&connection).map_err(failed)? == Holds::Another {
+        return Err(DocumentsError::NotOurs { path: path.to_owned() });
+    }
+    configure(&connection).map_err(failed)?;
+    tables::prepare(&mut connection).map_err(failed)?;
+    Ok(connection)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {

@@ -71,7 +71,7 @@ pub(super) fn count(connection: &Connection, collection: &Name) -> Result<Option
 }
 
 /// Reads in one transaction: the table that is live must not be dropped by another process before it is read.
-fn snapshot<T>(connection: &Connection, read: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+pub(super) fn snapshot<T>(connection: &Connection, read: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     let transaction = connection.unchecked_transaction()?;
     let result = read();
     transaction.finish()?;
@@ -79,10 +79,10 @@ fn snapshot<T>(connection: &Connection, read: impl FnOnce() -> Result<T, Failure
 }
 
 /// What [`document`] reads.
-const COLUMNS: &str = "rank, hash, longs, document, bson";
+pub(super) const COLUMNS: &str = "rank, hash, longs, document, bson";
 
 /// The bytes as they were written: those that are kept, or else made from the text.
-fn document(row: &Row<'_>) -> Result<RawDocumentBuf, Failure> {
+pub(super) fn document(row: &Row<'_>) -> Result<RawDocumentBuf, Failure> {
     let bytes = match row.get_ref(4)? {
         ValueRef::Null => {
             let longs = if row.get_ref(2)? == ValueRef::Null { &[] } else { blob(row, 2)? };
@@ -100,6 +100,6 @@ pub(super) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], Fail
         .map_err(|_| damaged("one of its columns is not a blob"))
 }
 
-fn damaged(problem: impl Display) -> Failure {
+pub(super) fn damaged(problem: impl Display) -> Failure {
     Failure::Damaged(format!("a document can't be read: {problem}"))
 }

@@ -146,8 +146,45 @@ pub(super) fn replace(connection: &mut Connection, collection: &Name, version: V
     Ok(Replaced::Visible)
 }
 
+/// Takes a collection away, with all its versions.
+pub(super) fn drop_all_of(transaction: &Transaction<'_>, collection: &Name) -> Result<(), Failure> {
+    transaction.execute_batch(&format!(r#"DROP VIEW IF EXISTS "{collection}""#))?;
+    let unversioned = table_name(collection, None);
+    for table in tables(transaction, collection)? {
+        // A collection may be called `tidemill`, and ours are not its.
+        if table == unversioned || table.contains('.') {
+            transaction.execute_batch(&format!(r#"DROP TABLE "{table}""#))?;
+        }
+    }
+    transaction
+        .prepare_cached(r#"DELETE FROM "tidemill:collections" WHERE name = ?"#)?
+        .execute([collection.as_str()])?;
+    Ok(())
+}
+
+/// Makes what readers see of a collection this version, if it is none yet; `false` if it is one.
+pub(super) fn adopt(transaction: &Transaction<'_>, collection: &Name, version: Version) -> Result<bool, Failure> {
+    match live(transaction, collection)? {
+        Some(Live { version: Some(_), .. }) => return Ok(false),
+        Some(Live { version: None, table: old }) => {
+            // It may be there, if a loader is gathering this very version.
+            let new = create(transaction, collection, Some(version))?;
+            transaction.execute_batch(&format!(
+                r#"
+                DROP VIEW IF EXISTS "{collection}";
+                INSERT INTO "{new}" SELECT * FROM "{old}" WHERE true ON CONFLICT (key) DO NOTHING;
+                DROP TABLE "{old}";
+                "#
+            ))?;
+        }
+        None => drop(create(transaction, collection, Some(version))?),
+    }
+    show(transaction, collection, Some(version))?;
+    Ok(true)
+}
+
 /// `collection:documents` for `append` and `merge`, `collection:{run}.{generation}` (in hex digits) for a version.
-fn table_name(collection: &Name, version: Option<Version>) -> String {
+pub(super) fn table_name(collection: &Name, version: Option<Version>) -> String {
     match version {
         Some(Version { run, generation }) => format!("{collection}:{:032x}.{generation:08x}", u128::from_be_bytes(run)),
         None => format!("{collection}:documents"),
@@ -165,7 +202,7 @@ fn tables(transaction: &Transaction<'_>, collection: &Name) -> Result<Vec<String
 }
 
 /// Makes a version's table, unless it is there.
-fn create(transaction: &Transaction<'_>, collection: &Name, version: Option<Version>) -> Result<String, Failure> {
+pub(super) fn create(transaction: &Transaction<'_>, collection: &Name, version: Option<Version>) -> Result<String, Failure> {
     let table = table_name(collection, version);
     let mut there = transaction.prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?")?;
     if !there.exists([&table])? {
@@ -190,7 +227,7 @@ fn create(transaction: &Transaction<'_>, collection: &Name, version: Option<Vers
 }
 
 /// Points the collection and its view to a version's table.
-fn show(transaction: &Transaction<'_>, collection: &Name, version: Option<Version>) -> Result<String, Failure> {
+pub(super) fn show(transaction: &Transaction<'_>, collection: &Name, version: Option<Version>) -> Result<String, Failure> {
     let table = table_name(collection, version);
     transaction.execute_batch(&format!(
         r#"

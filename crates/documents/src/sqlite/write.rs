@@ -77,6 +77,22 @@ fn write_to(transaction: &Transaction<'_>, table: &str, prepared: &Prepared<'_>)
     Ok(tally)
 }
 
+/// Writes those whose keys are free; how many they were.
+pub(super) fn insert_all(transaction: &Transaction<'_>, table: &str, prepared: &Prepared<'_>) -> Result<u64, Failure> {
+    let insert = || {
+        let mut writer = Writer::new(transaction, table)?;
+        let mut inserted = 0;
+        for candidate in &prepared.candidates {
+            inserted += u64::from(writer.insert(prepared.key(candidate), candidate)?);
+        }
+        Ok(inserted)
+    };
+    insert().map_err(|fault| match fault {
+        Fault::Failure(failure) => failure,
+        Fault::NotClean(_, problem) => Failure::Damaged(format!("a document can't be written: {problem}")),
+    })
+}
+
 struct Writer<'t> {
     insert: CachedStatement<'t>,
     find: CachedStatement<'t>,

@@ -318,11 +318,11 @@ impl Message for WatchMessage {
     }
 }
 
-fn read(body: &str, expected: &'static str) -> Result<Value, EventError> {
+pub(super) fn read(body: &str, expected: &'static str) -> Result<Value, EventError> {
     serde_json::from_str(body).map_err(|source| EventError::NotJson { expected, source })
 }
 
-fn message<T: DeserializeOwned>(body: Value, expected: &'static str) -> Result<T, EventError> {
+pub(super) fn message<T: DeserializeOwned>(body: Value, expected: &'static str) -> Result<T, EventError> {
     serde_json::from_value(body).map_err(|source| EventError::Shape {
         what: "a message of this function",
         expected,
@@ -330,7 +330,7 @@ fn message<T: DeserializeOwned>(body: Value, expected: &'static str) -> Result<T
     })
 }
 
-fn scheduled_ms(text: String, origin: &Origin<'_>) -> Result<i64, EventError> {
+pub(super) fn scheduled_ms(text: String, origin: &Origin<'_>) -> Result<i64, EventError> {
     if text == SCHEDULED_TIME {
         return Ok(origin.sent_ms - origin.sent_ms.rem_euclid(MINUTE_MS));
     }
@@ -367,10 +367,10 @@ fn of_object(raw: &RawKey, object: String) -> Subject {
 }
 
 /// Fields in the order of the struct, whatever else is in the build: `apply` compares texts. Of strings and numbers, writing can't fail.
-fn json<T: Serialize>(text: &T) -> String {
+pub(super) fn json<T: Serialize>(text: &T) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-fn is_zero(hop: &u32) -> bool {
+pub(super) fn is_zero(hop: &u32) -> bool {
     *hop == 0
 }

@@ -3,10 +3,12 @@
 //! A body is one of: a message of ours; the bucket's "Object Created" event through EventBridge, whose key is verbatim; the bucket's direct
 //! notification, whose keys are form-encoded; a schedule's text.
 
+mod backup;
 mod envelope;
 mod form;
 mod message;
 
+pub use backup::{BackupMessage, BackupTask};
 pub use form::{form_decode, form_encode};
 pub use message::{CleanMessage, DefinitionChoice, ExtractMessage, LoadMessage, RequestedBy, SCHEDULED_TIME, WatchMessage};
 

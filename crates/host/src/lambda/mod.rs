@@ -5,9 +5,13 @@
 
 mod boundary;
 mod door;
+#[cfg(feature = "queue")]
+mod queue;
 mod start;
 mod stop;
 
+#[cfg(feature = "queue")]
+pub use queue::Queue;
 pub use start::run;
 
 use crate::event::Message;

@@ -1,6 +1,6 @@
 //! Every file of `events/` is read, and is understood as its snapshot says.
 
-use host::event::{CleanMessage, ExtractMessage, LoadMessage, Message, Origin, WatchMessage};
+use host::event::{BackupMessage, CleanMessage, ExtractMessage, LoadMessage, Message, Origin, WatchMessage};
 use serde_json::Value;
 use std::error::Error as _;
 use std::fmt::{Debug, Write as _};
@@ -68,7 +68,7 @@ fn understood<M: Message + Debug>(function: &str) -> String {
 
 #[test]
 fn each_function_has_events() {
-    assert_eq!(names(&folder()), ["README.md", "clean", "extract", "load", "watch"]);
+    assert_eq!(names(&folder()), ["README.md", "backup", "clean", "extract", "load", "watch"]);
 }
 
 #[test]
@@ -84,6 +84,11 @@ fn clean() {
 #[test]
 fn load() {
     insta::assert_snapshot!("load", understood::<LoadMessage>("load"));
+}
+
+#[test]
+fn backup() {
+    insta::assert_snapshot!("backup", understood::<BackupMessage>("backup"));
 }
 
 #[test]
@@ -132,6 +137,7 @@ fn what_is_refused_is_told_with_what_was_expected() {
         check_refused::<ExtractMessage>(body, "expected {\"pipeline\"");
         check_refused::<CleanMessage>(body, "expected an event of the lake's bucket");
         check_refused::<LoadMessage>(body, "expected an event of the lake's bucket");
+        check_refused::<BackupMessage>(body, "expected {\"task\": \"backup\" or \"drill\"");
         check_refused::<WatchMessage>(body, "expected {\"tick\": \"watch\"}");
     }
     let extract = |more: &str| format!(r#"{{"pipeline":"p","resource":"r","requested_by":"schedule"{more}}}"#);

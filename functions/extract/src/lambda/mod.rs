@@ -1,10 +1,8 @@
 //! What stands between a message of the queue and the library: the definition, the variables' values, the continuation. Belongs to the binary.
 
 mod answer;
-mod queue;
 mod values;
 
-pub use queue::Queue;
 pub use values::Values;
 
 use extract::settings::{QUEUE_URL, SECRET_PREFIX};
@@ -12,7 +10,7 @@ use extract::{Error, Names, Outcome, Services, Settings, Tick};
 use host::SystemClock;
 use host::adapters::Adapters;
 use host::event::{ExtractMessage, RequestedBy};
-use host::lambda::{Answer, Failure, RecordContext};
+use host::lambda::{Answer, Failure, Queue, RecordContext};
 use host::settings::{Key, Reader};
 use lake::{DefinitionError, RunId, StoreError};
 use ledger::{Holder, LedgerError, Next, ResourceId, Run, RunState, Unwatched};
@@ -104,7 +102,7 @@ impl Extractor {
             Ok(Outcome::HandedOver { run, not_before_ms, .. }) => {
                 let next = message.continuation(run);
                 if let Some(queue) = &self.queue {
-                    queue.send(&next, not_before_ms).await?;
+                    queue.send(&next.to_json(), not_before_ms).await?;
                 }
                 Ok(answer::handed_over(&next, not_before_ms))
             }

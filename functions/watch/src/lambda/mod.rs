@@ -16,10 +16,11 @@ use std::sync::Arc;
 use tell::{Bus, Topic};
 use watch::embedded::{NoQueues, Told};
 use watch::settings::{
-    CLEAN_QUEUE, DEAD_QUEUES, EXTRACT_QUEUE, LOAD_QUEUE, REQUEUE_AFTER, REQUEUE_AFTER_MINUTES, TOPIC,
+    AGE_HOURS_MAX, BACKUP_AGE, BACKUP_AGE_HOURS, CLEAN_QUEUE, DEAD_QUEUES, DRILL_AGE, DRILL_AGE_HOURS, EXTRACT_QUEUE, LOAD_QUEUE,
+    REQUEUE_AFTER, REQUEUE_AFTER_MINUTES, TOPIC,
 };
 use watch::words::Commands;
-use watch::{DeadQueue, Limits, Services, Tick};
+use watch::{DeadQueue, Limits, Promised, Services, Tick};
 
 /// The settings on AWS that only this function has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub struct Own {
     pub topic: String,
     pub queues: Urls,
     pub requeue_after_ms: i64,
+    pub promised: Promised,
 }
 
 /// The queues' addresses.
@@ -57,8 +59,19 @@ impl Own {
                 dead,
             },
             requeue_after_ms: i64::try_from(minutes).unwrap_or(i64::MAX).saturating_mul(60_000),
+            promised: Promised {
+                backup_ms: hours_ms(reader, BACKUP_AGE, BACKUP_AGE_HOURS),
+                drill_ms: hours_ms(reader, DRILL_AGE, DRILL_AGE_HOURS),
+            },
         }
     }
+}
+
+/// A promised age; `None` for 0.
+fn hours_ms(reader: &mut Reader, (name, about): (&'static str, &'static str), default: u64) -> Option<i64> {
+    let hours = reader.number(name, about, default, 0..=AGE_HOURS_MAX);
+    let ms = i64::try_from(hours).unwrap_or(i64::MAX).saturating_mul(3_600_000);
+    (ms > 0).then_some(ms)
 }
 
 /// What the process works with, built once.
@@ -81,6 +94,7 @@ impl Desk {
                 commands: Commands {
                     stack: Some(stack.to_owned()),
                 },
+                promised: own.promised,
                 limits,
             },
         }
@@ -98,6 +112,8 @@ impl Desk {
                 notify: Arc::new(told),
                 events: Arc::new(told),
                 commands: Commands::default(),
+                // Nothing is scheduled in a folder.
+                promised: Promised::default(),
                 limits: Limits::default(),
             },
         }

@@ -6,10 +6,10 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName, QueueAttributeName};
-use host::event::{CleanMessage, ExtractMessage, LoadMessage, Message, Origin, RequestedBy, WatchMessage};
+use host::event::{BackupMessage, BackupTask, CleanMessage, ExtractMessage, LoadMessage, Message, Origin, RequestedBy, WatchMessage};
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
-use watch::{DeadQueue, Letter, Letters, PortError, Queues, Subject, Work};
+use watch::{DeadQueue, Letter, Letters, PortError, Queues, Subject, Task, Work};
 
 /// So long a letter that was looked at is hidden from others, `redrive` among them.
 const HIDDEN_SECONDS: i32 = 10;
@@ -153,6 +153,16 @@ fn subjects(body: &str, lake_bucket: &str, sent_ms: i64) -> Option<Vec<Subject>>
     if let Ok(cleans) = LoadMessage::parse(body, &origin) {
         return Some(cleans.into_iter().map(|message| Subject::Clean(message.clean)).collect());
     }
+    if let Ok(tasks) = BackupMessage::parse(body, &origin) {
+        let subject = |message: BackupMessage| Subject::Vault {
+            task: match message.task {
+                BackupTask::Backup => Task::Backup,
+                BackupTask::Drill => Task::Drill,
+            },
+            id: message.run_id(),
+        };
+        return Some(tasks.into_iter().map(subject).collect());
+    }
     WatchMessage::parse(body, &origin).is_ok().then(Vec::new)
 }
 
@@ -196,6 +206,7 @@ mod tests {
                     format!("raw {} {}", raw.key().as_str().ends_with("/000001.jsonl.zst"), definition.is_some())
                 }
                 Subject::Clean(clean) => format!("clean {}", clean.definition),
+                Subject::Vault { task, id } => format!("{} {}", task.as_str(), id.unwrap()),
             });
             texts.collect::<Vec<_>>().join(", ")
         });
@@ -221,11 +232,16 @@ mod tests {
         check(&event.replace(&raw, &clean), Some("clean abababab"));
         check(&format!(r#"{{"clean":"{clean}"}}"#), Some("clean abababab"));
         check(r#"{"tick":"watch"}"#, Some(""));
+        let asked = format!(r#"{{"task":"backup","requested_by":"run","id":"{RUN}"}}"#);
+        check(&asked, Some(&format!("backup {RUN}")));
+        let further = format!(r#"{{"task":"drill","requested_by":"continuation","id":"{RUN}","hop":2}}"#);
+        check(&further, Some(&format!("drill {RUN}")));
         for unreadable in [
             "",
             "{}",
             "not JSON",
             r#"{"raw":"elsewhere/x"}"#,
+            r#"{"task":"restore","requested_by":"run"}"#,
             &event.replace("\"lake\"", "\"other\""),
         ] {
             check(unreadable, None);

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use watch::words::Commands;
-use watch::{DeadQueue, Error, Event, Events, Letter, Letters, Limits, Notify, Outcome, PortError, Queues, Services, Subject, Tick, Work};
+use watch::{
+    DeadQueue, Error, Event, Events, Letter, Letters, Limits, Notify, Outcome, PortError, Promised, Queues, Services, Subject, Tick, Work,
+};
 
 /// Milliseconds of a time on the day of the tests.
 pub fn at(time: &str) -> i64 {
@@ -74,6 +76,8 @@ pub struct World {
     pub asked: usize,
     /// Nothing can be queued but this much more.
     pub room: Option<usize>,
+    /// No event can be put.
+    pub bus_is_down: bool,
     /// Events about this run can't be put.
     pub refused_run: Option<RunId>,
 }
@@ -120,7 +124,7 @@ impl Notify for Ports {
 impl Events for Ports {
     async fn put(&self, event: &Event) -> Result<(), PortError> {
         let mut world = self.0.lock().unwrap();
-        if world.refused_run.is_some_and(|run| event.detail["run"] == run.to_string()) {
+        if world.bus_is_down || world.refused_run.is_some_and(|run| event.detail["run"] == run.to_string()) {
             return Err(down("put the event"));
         }
         world.events.push(event.clone());
@@ -173,6 +177,7 @@ impl Stack {
             commands: Commands {
                 stack: Some("dev".to_owned()),
             },
+            promised: Promised::default(),
             limits: Limits::default(),
         };
         let run = Run {
@@ -224,7 +229,11 @@ impl Stack {
     }
 
     pub async fn try_tick(&self, time: &str) -> Result<Outcome, Error> {
-        self.set_clock(at(time));
+        self.try_tick_at(at(time)).await
+    }
+
+    pub async fn try_tick_at(&self, now_ms: i64) -> Result<Outcome, Error> {
+        self.set_clock(now_ms);
         watch::handle(&Tick, &self.run, &self.services).await
     }
 

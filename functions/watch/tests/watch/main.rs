@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod backups;
 mod dead;
 mod freshness;
 mod given;
@@ -15,4 +16,5 @@ mod readme;
 mod reconcile;
 mod runs;
 mod telling;
+mod vault;
 mod words;

@@ -11,6 +11,9 @@ pub(super) const CLOCK_OFF_MAX_MS: i64 = 60_000;
 pub(super) struct Checkup {
     pub home: HomeFound,
     pub documents: StoreFound,
+    /// What of a restore that did not come to its end says: the documents are not whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_restored: Option<Wrong>,
     pub collections: Vec<CollectionFound>,
     /// Pipeline files that can't be looked at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -162,6 +165,7 @@ impl Checkup {
             }),
             StoreFound::Mongodb(server) => wrong.extend(server.wrong()),
         }
+        wrong.extend(self.half_restored.clone());
         for collection in &self.collections {
             wrong.extend(collection.wrong(&command));
             wrong.extend(collection.also.iter().cloned());

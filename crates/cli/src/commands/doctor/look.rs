@@ -44,7 +44,12 @@ pub(super) async fn checkup(typed: &Doctor, at: &HomeAt, folder: &Path) -> Resul
             found.also = declared.beside(home, at).await?;
         }
     }
+    let half_restored = match documents {
+        StoreFound::Unusable { .. } => None,
+        _ => half_restored(&destination, at).await,
+    };
     Ok(Checkup {
+        half_restored,
         home: HomeFound {
             folder: at.folder.clone(),
             kept,
@@ -53,6 +58,15 @@ pub(super) async fn checkup(typed: &Doctor, at: &HomeAt, folder: &Path) -> Resul
         collections,
         files,
     })
+}
+
+/// Whether a restore was begun and did not come to its end. A store that does not answer was told of already.
+async fn half_restored(destination: &Destination, at: &HomeAt) -> Option<Wrong> {
+    let database = destination.database(&at.folder).ok()?;
+    at.remember_database(database.clone());
+    let mark = database.mark().await.ok()??;
+    let (what, next) = crate::half_restored::told(&mark, |words| at.command(words));
+    Some(Wrong { what, next: Some(next) })
 }
 
 /// A collection that a pipeline file declares.

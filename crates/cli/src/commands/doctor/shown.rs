@@ -278,6 +278,7 @@ mod tests {
     #[test]
     fn all_is_well() {
         let checkup = Checkup {
+            half_restored: None,
             home: home(),
             documents: StoreFound::Mongodb(Box::new(server())),
             collections: vec![
@@ -339,6 +340,7 @@ mod tests {
             });
         }
         let checkup = Checkup {
+            half_restored: None,
             home,
             documents: StoreFound::Mongodb(Box::new(wrong)),
             collections: vec![collection(
@@ -390,6 +392,7 @@ mod tests {
     #[test]
     fn a_server_that_is_not_there_and_a_home_without_anything() {
         let checkup = Checkup {
+            half_restored: None,
             home: HomeFound {
                 folder: ".tidemill".into(),
                 kept: None,
@@ -464,6 +467,7 @@ mod tests {
             ..collection("orders", Some(1), Some(&["the validator is not Tidemill's: it is left as it is"]))
         };
         let checkup = Checkup {
+            half_restored: None,
             home: home(),
             documents: StoreFound::Mongodb(Box::new(server())),
             collections: vec![found],
@@ -476,6 +480,7 @@ mod tests {
     impl Server {
         fn wrong_count(&self) -> usize {
             let checkup = Checkup {
+                half_restored: None,
                 home: home(),
                 documents: StoreFound::Mongodb(Box::new(Server {
                     permissions: self

@@ -9,7 +9,7 @@ mod report;
 mod skip;
 mod worker;
 
-pub use replay::ReplayReport;
+pub use replay::{ReplayReport, started_since};
 pub use report::{Extracted, ResourceReport, Skipped, Waiting, waiting};
 pub use worker::{Away, Problem, Problems, Workers, why_refused};
 

@@ -5,8 +5,8 @@ use crate::{
     local::{Found, lock::Tried, objects::Keys, set_aside::SetAside},
     publish::{self, Published},
 };
-use jiff::civil::Date;
-use lake::{Part, RawKey};
+use jiff::Timestamp;
+use lake::{Part, RawKey, RunId};
 use ledger::{Fact, Missing, ResourceId};
 use load::Replacement;
 use pipeline::{Checked, Name, Resource};
@@ -26,15 +26,15 @@ struct Replay<'a> {
     workers: Workers,
     checked: &'a Checked,
     generation: u32,
-    since: Option<Date>,
+    since: Option<Timestamp>,
 }
 
 impl Runner {
-    /// Goes through the resources' raw objects in their order: of the runs of `since` (UTC) or later, or of all.
+    /// Goes through the resources' raw objects in their order: of the runs that started at `since` or later, or of all.
     ///
     /// # Errors
     /// [`RunnerError`] for what stops everything. A failed object is in the reports, and the others go on.
-    pub async fn replay(&self, found: &Found, only: Option<&Name>, since: Option<Date>) -> Result<Vec<ReplayReport>, RunnerError> {
+    pub async fn replay(&self, found: &Found, only: Option<&Name>, since: Option<Timestamp>) -> Result<Vec<ReplayReport>, RunnerError> {
         let resources = super::chosen(&found.checked, only)?;
         publish::claim(self.home.ledger.as_ref(), &found.checked, &resources).await?;
         let pipeline = &found.checked.pipeline.pipeline;
@@ -78,6 +78,11 @@ impl Runner {
     }
 }
 
+/// Whether a run started at this time or later.
+pub fn started_since(run: RunId, since: Timestamp) -> bool {
+    u64::try_from(since.as_millisecond()).map_or(true, |since_ms| run.started_ms() >= since_ms)
+}
+
 impl Replay<'_> {
     async fn resource(&self, resource: &Resource) -> Result<ReplayReport, RunnerError> {
         let pipeline = &self.checked.pipeline;
@@ -96,7 +101,7 @@ impl Replay<'_> {
         while let Some(key) = keys.next().await? {
             // What is not ours in the folder is passed over.
             let Ok(raw) = RawKey::parse(key.as_str()) else { continue };
-            if self.since.is_some_and(|since| raw.run.date() < since.to_string()) {
+            if self.since.is_some_and(|since| !started_since(raw.run, since)) {
                 continue;
             }
             objects += 1;

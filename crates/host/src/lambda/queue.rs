@@ -1,10 +1,9 @@
-//! The function's own queue, to which a run that is handed over goes.
+//! A function's own queue, to which work that is handed over goes.
 
+use super::Failure;
+use crate::SystemClock;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use host::SystemClock;
-use host::event::ExtractMessage;
-use host::lambda::Failure;
 use ledger::{Clock as _, Next};
 
 /// SQS holds a message back at most so long. The continuation waits for what is left by itself.
@@ -25,20 +24,17 @@ impl Queue {
         }
     }
 
-    /// Sends a continuation. Where that fails, the message in hand comes again, and goes on with the run by itself.
-    pub async fn send(&self, next: &ExtractMessage, not_before_ms: Option<i64>) -> Result<(), Failure> {
-        let request = self.client.send_message().queue_url(&self.url).message_body(next.to_json());
+    /// Sends a continuation, held back until `not_before_ms` as far as SQS can. Where that fails, the message in hand comes again, and goes on with the work by
+    /// itself.
+    pub async fn send(&self, next: &str, not_before_ms: Option<i64>) -> Result<(), Failure> {
+        let request = self.client.send_message().queue_url(&self.url).message_body(next);
         let delay = delay_seconds(not_before_ms, SystemClock.now_ms());
         match request.set_delay_seconds(delay).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(Failure {
                 error_type: "Queue",
                 next: Next::Retry,
-                chain: format!(
-                    "could not send the continuation of the run to {}: {}",
-                    self.url,
-                    host::sdk::problem(&error)
-                ),
+                chain: format!("could not send the continuation to {}: {}", self.url, crate::sdk::problem(&error)),
             }),
         }
     }

@@ -1,0 +1,130 @@
+//! What is in the way in the target of a restore, and taking it away.
+
+use super::Restoring;
+use super::mark::{Mark, Stage};
+use super::selection::CONTROL;
+use crate::manifest::Collection;
+use crate::{Error, archive};
+use documents::{DocumentsError, Namespace};
+use ledger::Step;
+
+/// What there is in the target.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    /// The mark of this very restore, from which it goes on.
+    pub goes_on: Option<Mark>,
+    /// What is there under the names that are restored.
+    pub there: Vec<String>,
+    /// What a restore made that is to be thrown away.
+    thrown_away: Vec<String>,
+}
+
+impl Restoring<'_> {
+    /// Whether the target can be restored into. Nothing is changed.
+    pub(super) async fn look(&self) -> Result<Looked, Error> {
+        let mut looked = Looked::default();
+        if let Some(text) = self.target.mark().await? {
+            match serde_json::from_str::<Mark>(&text) {
+                Ok(mark) if self.wish.start_over => looked.thrown_away = mark.makes,
+                Ok(mark) if mark.backup == self.manifest.id && mark.only == self.selection.only() => {
+                    looked.goes_on = Some(mark);
+                    return Ok(looked);
+                }
+                Ok(mark) => {
+                    return Err(Error::HalfRestored {
+                        database: self.database.clone(),
+                        by: mark.by(),
+                    });
+                }
+                Err(_) if self.wish.start_over => {}
+                Err(error) => {
+                    return Err(Error::UnknownMark {
+                        database: self.database.clone(),
+                        problem: error.to_string(),
+                    });
+                }
+            }
+        }
+        let wanted = self.selection.names(self.manifest);
+        let is_in_the_way = |name: &String| *name != CONTROL && wanted.contains(name) && !looked.thrown_away.contains(name);
+        looked.there = self
+            .target
+            .namespaces()
+            .await?
+            .into_iter()
+            .map(|namespace| namespace.name)
+            .filter(is_in_the_way)
+            .collect();
+        if !looked.there.is_empty() && !self.wish.replace && !self.wish.dry_run {
+            return Err(Error::NotEmpty {
+                database: self.database.clone(),
+                collections: in_words(&looked.there),
+            });
+        }
+        Ok(looked)
+    }
+
+    /// The mark of a restore that begins.
+    pub(super) fn first_mark(&self, looked: &Looked) -> Mark {
+        let mut makes = self.selection.names(self.manifest);
+        makes.retain(|name| name != CONTROL);
+        for name in &looked.thrown_away {
+            if !makes.contains(name) {
+                makes.push(name.clone());
+            }
+        }
+        Mark {
+            backup: self.manifest.id.clone(),
+            only: self.selection.only(),
+            stage: Stage::Dropping,
+            makes,
+            drops: looked.there.iter().chain(&looked.thrown_away).cloned().collect(),
+            replaced: looked.there.clone(),
+            ..Mark::default()
+        }
+    }
+
+    pub(super) async fn set_mark(&self, mark: &Mark) -> Result<(), Error> {
+        let text = serde_json::to_string(mark).map_err(|error| DocumentsError::Unavailable {
+            action: "write the mark of a restore",
+            collection: self.database.clone(),
+            source: error.into(),
+        })?;
+        Ok(self.target.set_mark(Some(&text)).await?)
+    }
+
+    /// Takes away what is in the way, and makes the collections.
+    pub(super) async fn drop_and_make(&self, mark: &Mark) -> Result<(), Error> {
+        for name in &mark.drops {
+            self.target.drop_namespace(name).await?;
+            self.run.reached(Step::NamespaceDropped)?;
+        }
+        // What is noted of collections that are not there: the backup's own notes take its place.
+        self.target.drop_namespace(CONTROL).await?;
+        self.run.reached(Step::NamespaceDropped)?;
+        for collection in self.selection.collections(self.manifest).filter(|collection| !collection.view) {
+            self.target.create(&self.namespace(collection)?).await?;
+            self.run.reached(Step::NamespaceMade)?;
+        }
+        Ok(())
+    }
+
+    /// A collection or view, as the backup has it.
+    pub(super) fn namespace(&self, collection: &Collection) -> Result<Namespace, Error> {
+        archive::namespace(&collection.metadata).map_err(|error| Error::Damaged {
+            id: self.manifest.id.clone(),
+            object: format!("the manifest, at `{}`", collection.name),
+            problem: crate::error::chain(&error),
+        })
+    }
+}
+
+/// The first few names.
+fn in_words(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
