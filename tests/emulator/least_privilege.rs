@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use servers::aws::{ACCOUNT, REGION};
 use std::sync::OnceLock;
 
-const ROLES: [&str; 4] = ["extract", "clean", "load", "watch"];
+const ROLES: [&str; 5] = ["extract", "clean", "load", "backup", "watch"];
+
+/// Those that work on the lake.
+const OF_THE_LAKE: [&str; 4] = ["extract", "clean", "load", "watch"];
 
 /// What a role may be told instead of "access denied": SNS has a word of its own.
 const REFUSALS: [&str; 3] = ["(AccessDenied)", "(AccessDeniedException)", "(AuthorizationError)"];
@@ -33,6 +36,9 @@ struct Made {
 
 const PIPELINE: &str = "privileges";
 
+/// What is in the vault, and is no backup.
+const KEPT: &str = "archives/daily/kept";
+
 #[test]
 fn extract_writes_raw_and_knows_no_database() {
     check("extract");
@@ -46,6 +52,11 @@ fn clean_writes_clean_and_rejected_and_sends_nothing() {
 #[test]
 fn load_writes_refused_and_knows_one_secret() {
     check("load");
+}
+
+#[test]
+fn backup_writes_into_the_vault_and_takes_nothing_away() {
+    check("backup");
 }
 
 #[test]
@@ -106,6 +117,8 @@ fn made() -> &'static Made {
         for of in [stack, hurried()] {
             let secret = json!({"Name": format!("{}/source", of.name()), "SecretString": json!({"token": "none"}).to_string()});
             of.call("secretsmanager", "create_secret", secret);
+            let object = json!({"Bucket": of.vault(), "Key": KEPT, "Body": "kept", "IfNoneMatch": "*"});
+            of.call("s3", "put_object", object);
         }
         let [raw, clean, definition] = ["raw", "clean", "definitions"].map(|zone| stack.keys(zone, PIPELINE).remove(0));
         Made {
@@ -119,7 +132,7 @@ fn made() -> &'static Made {
 
 /// Every call, on the things of a stack. What is granted does no harm: messages are about what is done already, uploads are begun and never make an object.
 fn calls(stack: &Stack, made: &Made) -> Vec<Call> {
-    [lake(stack, made), ledger(stack), queues(stack, made), others(stack)]
+    [lake(stack, made), vault(stack), ledger(stack), queues(stack, made), others(stack)]
         .into_iter()
         .flatten()
         .collect()
@@ -134,10 +147,10 @@ fn lake(stack: &Stack, made: &Made) -> Vec<Call> {
         granted,
     };
     let mut calls = vec![
-        s3("get_object", json!({"Key": made.definition}), &ROLES),
+        s3("get_object", json!({"Key": made.definition}), &OF_THE_LAKE),
         s3("get_object", json!({"Key": made.raw}), &["extract", "clean", "watch"]),
         s3("get_object", json!({"Key": made.clean}), &["load", "watch"]),
-        s3("list_objects_v2", json!({"Prefix": "raw/"}), &ROLES),
+        s3("list_objects_v2", json!({"Prefix": "raw/"}), &OF_THE_LAKE),
         s3("list_objects_v2", json!({"Prefix": "clean/"}), &["load", "watch"]),
         s3("list_objects_v2", json!({"Prefix": "rejected/"}), &[]),
         s3(
@@ -169,6 +182,35 @@ fn lake(stack: &Stack, made: &Made) -> Vec<Call> {
     calls
 }
 
+fn vault(stack: &Stack) -> Vec<Call> {
+    let bucket = stack.vault();
+    let s3 = |operation, parameters: Value, granted| Call {
+        service: "s3",
+        operation,
+        parameters: with(parameters, "Bucket", &bucket),
+        granted,
+    };
+    // What is written is written once: a role is tried once in a process.
+    let new = |key: &str| json!({"Key": key, "Body": "", "IfNoneMatch": "*"});
+    vec![
+        s3("get_object", json!({"Key": KEPT}), &["backup"]),
+        s3("list_objects_v2", json!({"Prefix": "archives/"}), &["backup"]),
+        s3("list_objects_v2", json!({"Prefix": "manifests/"}), &["backup"]),
+        s3("put_object", new("archives/daily/never"), &["backup"]),
+        s3("put_object", new("manifests/daily/never"), &["backup"]),
+        s3("put_object", new("never"), &[]),
+        s3("delete_object", json!({"Key": KEPT}), &[]),
+        s3("delete_object", json!({"Key": KEPT, "BypassGovernanceRetention": true}), &[]),
+        s3("put_bucket_versioning", json!({"VersioningConfiguration": {"Status": "Suspended"}}), &[]),
+        s3(
+            "put_object_lock_configuration",
+            json!({"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}),
+            &[],
+        ),
+        s3("put_bucket_policy", json!({"Policy": "{}"}), &[]),
+    ]
+}
+
 fn ledger(stack: &Stack) -> Vec<Call> {
     let table = format!("{}-ledger", stack.name());
     let dynamodb = |operation, parameters: Value, granted| Call {
@@ -182,9 +224,9 @@ fn ledger(stack: &Stack) -> Vec<Call> {
         |key: &str| json!({"KeyConditionExpression": format!("{key} = :it"), "ExpressionAttributeValues": {":it": {"S": "F#never"}}});
     vec![
         dynamodb("get_item", json!({"Key": item}), &ROLES),
-        dynamodb("query", query("pk"), &["extract", "load", "watch"]),
+        dynamodb("query", query("pk"), &["extract", "load", "backup", "watch"]),
         dynamodb("query", with(query("gpk"), "IndexName", "runs"), &["watch"]),
-        dynamodb("delete_item", json!({"Key": item}), &["extract", "load", "watch"]),
+        dynamodb("delete_item", json!({"Key": item}), &["extract", "load", "backup", "watch"]),
         dynamodb("scan", json!({}), &[]),
         dynamodb("update_table", json!({"BillingMode": "PAY_PER_REQUEST"}), &[]),
     ]
@@ -202,11 +244,14 @@ fn queues(stack: &Stack, made: &Made) -> Vec<Call> {
     let run = json!({"pipeline": PIPELINE, "resource": "rows", "scheduled_at": "2026-01-01T00:01:00Z", "requested_by": "schedule"});
     let replay = json!({"raw": made.raw, "definition": made.hash, "generation": 1});
     type Roles = &'static [&'static str];
-    let works: [(&str, Roles, Roles, Value); 4] = [
+    // Of a vault without a backup: there is nothing to do.
+    let drill = json!({"task": "drill", "scheduled_at": "2026-01-01T05:00:00Z", "requested_by": "schedule"});
+    let works: [(&str, Roles, Roles, Value); 5] = [
         ("extract", &["extract"], &["extract", "watch"], run),
         ("clean", &["clean"], &["watch"], json!({"raw": made.raw})),
         ("clean-replay", &["clean"], &[], replay),
         ("load", &["load"], &["watch"], json!({"clean": made.clean})),
+        ("backup", &["backup"], &["backup"], drill),
     ];
     let mut calls = Vec::new();
     for (queue, takers, senders, message) in works {
@@ -235,7 +280,7 @@ fn others(stack: &Stack) -> Vec<Call> {
     let event = json!({"Entries": [{"Source": "tidemill", "DetailType": "tidemill.tried", "Detail": "{}"}]});
     let function = format!("{}-clean", stack.name());
     vec![
-        call("secretsmanager", "get_secret_value", secret("mongodb"), &["load"]),
+        call("secretsmanager", "get_secret_value", secret("mongodb"), &["load", "backup"]),
         call("secretsmanager", "get_secret_value", secret("source"), &["extract"]),
         call(
             "secretsmanager",

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod backup;
 mod deadline;
 mod edited;
 mod end_to_end;

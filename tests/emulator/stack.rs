@@ -89,6 +89,7 @@ impl Stack {
         let folder = emulator.folder().join("stacks").join(name);
         stage(&folder);
         deploy(emulator, &folder, name);
+        lock_vault(emulator, name);
         let secret = json!({"Name": format!("{name}/mongodb"), "SecretString": json!({"uri": uri}).to_string()});
         emulator.call("secretsmanager", "create_secret", secret);
         let config = config(emulator);
@@ -250,7 +251,7 @@ impl Stack {
     }
 
     /// Gives a function so many seconds in the place of the template's.
-    fn give_time(&self, function: &str, seconds: u32) {
+    pub fn give_time(&self, function: &str, seconds: u32) {
         self.call(
             "lambda",
             "update_function_configuration",
@@ -293,6 +294,16 @@ impl Stack {
             json!({"QueueUrl": self.queue_url(queue), "VisibilityTimeout": 0, "WaitTimeSeconds": 20}),
         );
         found["Messages"][0]["Body"].as_str().unwrap().to_owned()
+    }
+
+    /// Calls an operation of AWS that may fail, with the account's own key.
+    pub fn try_call(&self, service: &str, operation: &str, parameters: Value) -> Result<Value, String> {
+        self.emulator.try_call(service, operation, parameters)
+    }
+
+    /// The bucket of the backups.
+    pub fn vault(&self) -> String {
+        vault(&self.name)
     }
 
     /// The bucket of the lake.
@@ -391,6 +402,16 @@ fn deploy(emulator: &Emulator, folder: &Path, name: &str) {
         .args(["--parameter-overrides", "TlsOnly=false", "BackupSchedules=DISABLED"]);
     let output = run(&mut sam);
     assert!(output.0, "sam deploy: {}\nthe emulator said:\n{}", output.1, emulator.log());
+}
+
+fn vault(stack: &str) -> String {
+    format!("{stack}-vault-{ACCOUNT}-{REGION}")
+}
+
+/// The emulator's CloudFormation leaves the template's Object Lock out, which its S3 knows.
+fn lock_vault(emulator: &Emulator, stack: &str) {
+    let lock = json!({"Bucket": vault(stack), "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}});
+    emulator.call("s3", "put_object_lock_configuration", lock);
 }
 
 fn run(command: &mut Command) -> (bool, String) {

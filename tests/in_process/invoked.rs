@@ -15,6 +15,7 @@ const EVENTS: u64 = 1_707;
 const EXTRACT: &str = env!("CARGO_BIN_EXE_extract-under-test");
 const CLEAN: &str = env!("CARGO_BIN_EXE_clean-under-test");
 const LOAD: &str = env!("CARGO_BIN_EXE_load-under-test");
+const BACKUP: &str = env!("CARGO_BIN_EXE_backup-under-test");
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -79,6 +80,16 @@ fn from_a_tick_to_documents_without_an_account() {
     let documents = SqliteDocuments::open(&home.join("documents.db")).unwrap();
     let seen = block_on(documents.scan(&Name::new("earthquakes").unwrap(), None, 10_000)).unwrap();
     assert_eq!(seen.len() as u64, EVENTS);
+
+    let backup = LambdaFunction::start(BACKUP, &environment);
+    let taken = backup.well(&event("backup/direct.json"));
+    assert_eq!(
+        (&taken["outcome"], &taken["class"], taken["documents"].as_u64() >= Some(EVENTS)),
+        (&json!("backed up"), &json!("yearly"), true),
+        "{taken}"
+    );
+    // The drill of the queue's own schedule.
+    assert_eq!(backup.well(&event("backup/schedule-drill.json")), json!({"batchItemFailures": []}));
 }
 
 #[test]
@@ -102,6 +113,7 @@ fn settings_that_are_missing_are_told_together_and_the_process_ends() {
         (EXTRACT, extract::settings::VARIABLES.as_slice()),
         (CLEAN, clean::settings::VARIABLES.as_slice()),
         (LOAD, load::settings::VARIABLES.as_slice()),
+        (BACKUP, backup::settings::VARIABLES.as_slice()),
     ];
     for (binary, own) in own {
         let output = command(binary, &[("TIDEMILL_STACK", "dev")]).output().unwrap();

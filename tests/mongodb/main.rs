@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod backup_and_replay;
 mod command;
 mod contract;
 mod identity;

@@ -2,6 +2,7 @@
 
 use crate::command::{Home, Told};
 use crate::upstream::{Reply, Request, Upstream};
+use lake::RunId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,14 +92,15 @@ impl TwoDays {
         self.home.well(&words[1..]);
     }
 
-    /// The start of the first run of the second day, as it can be typed, and as the ledger has it.
+    /// The moment of the first run of the second day, as it can be typed. A run's id has it; what the ledger calls its start is some milliseconds later.
     pub fn today_since(&self) -> String {
         let told = self.home.well(&["runs", "--json"]);
-        let runs: Vec<Value> = told.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let id = |line: &str| RunId::parse(&text(&serde_json::from_str::<Value>(line).unwrap()["run"])).unwrap();
+        let mut runs: Vec<RunId> = told.out.lines().map(id).collect();
         assert_eq!(runs.len(), 2 * COLLECTIONS.len(), "a run a resource and day: {}", told.out);
-        let mut started: Vec<String> = runs.iter().map(|run| text(&run["started"])).collect();
-        started.sort();
-        started.swap_remove(COLLECTIONS.len())
+        runs.sort();
+        let started_ms = runs[COLLECTIONS.len()].started_ms().try_into().unwrap();
+        bson::DateTime::from_millis(started_ms).try_to_rfc3339_string().unwrap()
     }
 }
 

@@ -384,7 +384,8 @@ mod tests {
 
     #[test]
     fn a_time_is_a_day_or_a_moment() {
-        let check = |text: &str, expected: Option<&str>| assert_eq!(moment(text).ok().map(|at| at.to_string()).as_deref(), expected, "{text}");
+        let check =
+            |text: &str, expected: Option<&str>| assert_eq!(moment(text).ok().map(|at| at.to_string()).as_deref(), expected, "{text}");
         check("2026-11-24", Some("2026-11-24T00:00:00Z"));
         check("2026-11-24T02:30:00Z", Some("2026-11-24T02:30:00Z"));
         check("2026-11-24T02:30:00+01:00", Some("2026-11-24T01:30:00Z"));

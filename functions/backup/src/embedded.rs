@@ -19,9 +19,15 @@ pub enum OpenError {
     },
 }
 
+/// What a folder has.
+pub struct Opened {
+    pub vault: Arc<dyn Store>,
+    pub database: Arc<dyn Database>,
+}
+
 /// `vault/` and `documents.db` in the folder, which are made where there are none.
 #[cfg(feature = "embedded")]
-pub fn open(home: &Path) -> Result<(Arc<dyn Store>, Arc<dyn Database>), OpenError> {
+pub fn open(home: &Path) -> Result<Opened, OpenError> {
     let vault = lake::DirectoryStore::open(home.join("vault")).map_err(|source| OpenError::Vault {
         home: home.to_owned(),
         source,
@@ -30,10 +36,13 @@ pub fn open(home: &Path) -> Result<(Arc<dyn Store>, Arc<dyn Database>), OpenErro
         home: home.to_owned(),
         source: Box::new(source),
     })?;
-    Ok((Arc::new(vault), Arc::new(database)))
+    Ok(Opened {
+        vault: Arc::new(vault),
+        database: Arc::new(database),
+    })
 }
 
 #[cfg(not(feature = "embedded"))]
-pub fn open(_home: &Path) -> Result<(Arc<dyn Store>, Arc<dyn Database>), OpenError> {
+pub fn open(_home: &Path) -> Result<Opened, OpenError> {
     Err(OpenError::NotBuilt)
 }

@@ -56,7 +56,7 @@ pub enum Error {
         "a document of `{collection}` has no `_id`: it can't be read in order; leave the collection out by name (`--leave-out {collection}`)"
     )]
     NoKey { collection: String },
-    #[error("another worker goes on with the backup {id}")]
+    #[error("another worker goes on with {id}")]
     Overtaken { id: RunId },
 
     #[error("the backup {id} has no collection {names}: `tidemill backup verify {id}` shows those it has")]

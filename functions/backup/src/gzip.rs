@@ -48,7 +48,8 @@ impl PartWriter {
     pub fn new(bytes_max: usize) -> PartWriter {
         PartWriter {
             deflate: Compress::new_gzip(Compression::new(LEVEL), WINDOW_BITS),
-            packed: Vec::with_capacity(bytes_max),
+            // The encoder gets room beyond the last byte, too: it never grows, unless one thing is longer than the limit.
+            packed: Vec::with_capacity(bytes_max.saturating_add(STEP_BYTES)),
             waiting: Vec::with_capacity(WAITING_BYTES_MAX),
             unpacked_bytes: 0,
             bytes_max,
@@ -107,7 +108,7 @@ impl PartWriter {
     /// How many bytes it took. It is an error when nothing was done, so that no loop turns for ever.
     fn step(&mut self, bytes: &[u8], flush: FlushCompress) -> Result<(usize, Status), GzipError> {
         if self.packed.capacity() - self.packed.len() < STEP_BYTES {
-            self.packed.reserve(STEP_BYTES);
+            self.packed.reserve_exact(STEP_BYTES.max(self.packed.len() / 8));
         }
         let (read, written) = (self.deflate.total_in(), self.packed.len());
         let failed = GzipError::Encoder { unpacked_bytes: read };

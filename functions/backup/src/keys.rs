@@ -1,7 +1,7 @@
 //! Where a backup lies in the vault: its parts under `archives/`, and, last of all, its manifest under `manifests/`.
 //!
-//! A backup's id is a run's id: a ULID, whose time is when it began. A part's name ends with eight random digits: one that a killed attempt left behind is
-//! never taken for another's, and is in no manifest.
+//! A backup's id is a run's id: a ULID, whose time is when it began. A part's name ends with the first eight digits of its bytes' SHA-256: one
+//! that a killed attempt left behind is never taken for another, and is in no manifest unless it is the very same.
 
 use crate::retention::Class;
 use lake::{Key, KeyError, RunId};
@@ -21,20 +21,20 @@ pub fn parts(class: Class, id: RunId) -> String {
     format!("archives/{}/{id}/", class.as_str())
 }
 
-/// The key of a part, counted from 1.
-pub fn part(class: Class, id: RunId, number: u32, random: u32) -> Result<Key, KeyError> {
-    Key::parse(&format!("{}{number:06}-{random:08x}.archive.gz", parts(class, id)))
+/// The key of a part, counted from 1; `digits`: the first 32 bits of its SHA-256.
+pub fn part(class: Class, id: RunId, number: u32, digits: u32) -> Result<Key, KeyError> {
+    Key::parse(&format!("{}{number:06}-{digits:08x}.archive.gz", parts(class, id)))
 }
 
 /// The class, the id and the number in the key of a part.
 pub fn of_part(key: &Key) -> Option<(Class, RunId, u32)> {
     let mut segments = key.as_str().strip_prefix("archives/")?.split('/');
     let (class, id, file) = (segments.next()?, segments.next()?, segments.next()?);
-    let (number, random) = file.strip_suffix(".archive.gz")?.split_once('-')?;
+    let (number, digits) = file.strip_suffix(".archive.gz")?.split_once('-')?;
     let (class, id) = (Class::parse(class)?, RunId::parse(id).ok()?);
-    let (number, random) = (number.parse().ok()?, u32::from_str_radix(random, 16).ok()?);
+    let (number, digits) = (number.parse().ok()?, u32::from_str_radix(digits, 16).ok()?);
     // Only as `part` writes it: each part has one name.
-    (part(class, id, number, random).ok()? == *key).then_some((class, id, number))
+    (part(class, id, number, digits).ok()? == *key).then_some((class, id, number))
 }
 
 /// The class and the id in the key of a manifest.

@@ -30,9 +30,12 @@ async fn build(place: Place<Own>) -> anyhow::Result<Desk> {
             Desk::new(services, own.policy, Some(Queue::new(&config, &own.queue_url)))
         }
         Place::Home(home) => {
-            let (vault, database) = backup::embedded::open(&home)?;
-            let ledger = Adapters::embedded(&home)?.ledger;
-            let services = Services { vault, ledger, database };
+            let opened = backup::embedded::open(&home)?;
+            let services = Services {
+                vault: opened.vault,
+                ledger: Adapters::embedded(&home)?.ledger,
+                database: opened.database,
+            };
             Desk::new(services, backup::Policy::default(), None)
         }
     })

@@ -1,7 +1,13 @@
 //! What the doctor finds of a stack: whether each part can be reached with the caller's rights, and what waits in it. Nothing is changed.
 
 use super::{CloudError, SpokenTo, Stack, names::Queue, secrets};
-use crate::{half_restored, apply::Schedule, failure::chain, local::clock::SystemClock, output::numbers::{counted, moment}};
+use crate::{
+    apply::Schedule,
+    failure::chain,
+    half_restored,
+    local::clock::SystemClock,
+    output::numbers::{counted, moment},
+};
 use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef};
 use aws_smithy_types::{DateTime, date_time::Format};
 use ledger::{Clock as _, incident};

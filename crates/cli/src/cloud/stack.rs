@@ -65,10 +65,7 @@ impl Stack {
         let secret = SecretUri::new(Secrets::new(&config, ""), names.mongodb_secret());
         let secret = Arc::new(secret.advising(NO_URI));
         let (documents, database): (Arc<dyn Documents>, Arc<dyn Database>) = match destination.place {
-            Place::Mongodb { .. } => (
-                Arc::new(destination.mongodb()),
-                Arc::new(MongoDatabase::new(destination.uri())),
-            ),
+            Place::Mongodb { .. } => (Arc::new(destination.mongodb()), Arc::new(MongoDatabase::new(destination.uri()))),
             Place::Embedded => (
                 Arc::new(MongoDocuments::new(secret.clone())),
                 Arc::new(MongoDatabase::new(secret.clone())),

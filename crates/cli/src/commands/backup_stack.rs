@@ -20,7 +20,9 @@ use std::io::Write;
 pub(super) async fn take(typed: &Backup, stack: &str, at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
     if !typed.leave_out.is_empty() {
         let error = anyhow!("what a stack leaves out of its backups is a setting of the stack, the same for all of them");
-        return Err(Failure::wrong(error).next("set the template's parameter BackupLeaveOut (docs/operations.md), and leave --leave-out out"));
+        return Err(
+            Failure::wrong(error).next("set the template's parameter BackupLeaveOut (docs/operations.md), and leave --leave-out out")
+        );
     }
     let stack = at.stack(stack).await?;
     let task = Task::Backup {
@@ -30,9 +32,10 @@ pub(super) async fn take(typed: &Backup, stack: &str, at: &HomeAt, as_json: bool
     if typed.no_wait {
         return told("backup", &asked, &at.command("backup list"), as_json, context);
     }
-    context
-        .parting
-        .set(format!("no longer followed: it goes on in the cloud; {} shows it", at.command("backup list")));
+    context.parting.set(format!(
+        "no longer followed: it goes on in the cloud; {} shows it",
+        at.command("backup list")
+    ));
     let progress = super::progress(context);
     let followed = cloud::backup(stack.ports.ledger.as_ref(), &asked, &progress).await;
     progress.end();
@@ -86,7 +89,11 @@ pub(super) async fn drill(no_wait: bool, stack: &str, at: &HomeAt, as_json: bool
 async fn ask(stack: &Stack, task: Task, context: &mut Context) -> Result<Asked, Failure> {
     let asked = cloud::ask(stack, task).await?;
     if asked.is_anothers {
-        writeln!(context.err, "note: {} is under way already, and no other is begun beside it", asked.id)?;
+        writeln!(
+            context.err,
+            "note: {} is under way already, and no other is begun beside it",
+            asked.id
+        )?;
     }
     Ok(asked)
 }

@@ -28,8 +28,6 @@ mod runs;
 mod schema;
 mod trial;
 
-#[cfg(feature = "aws")]
-use crate::{arguments::BackupWhat, cloud::Stack};
 use crate::{
     Context, Failure, Status,
     arguments::{Arguments, Command, Global, Source},
@@ -40,6 +38,8 @@ use crate::{
     output::{plain::plain_lines, progress::Progress},
     ports::Ports,
 };
+#[cfg(feature = "aws")]
+use crate::{arguments::BackupWhat, cloud::Stack};
 use ::documents::{Database, Documents};
 use pipeline::Name;
 use std::{

@@ -1,13 +1,15 @@
 //! Backups on a laptop: made, listed, verified, exported, tried out, and put back over what was lost, changed or damaged.
 
 use crate::{Desk, Paper, Said, lake::orders};
-use cli::Status;
+use cli::{Status, local::clock::SystemClock};
 use documents::{Database as _, SqliteDatabase};
+use ledger::{Interrupted, Observer, Run, Step};
 use serde_json::{Value, json};
 use std::{
     fs,
     io::Cursor,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// A week of earthquakes, backed up.
@@ -87,11 +89,18 @@ async fn type_and_answer(desk: &Desk, typed: &[&str], answer: &str) -> Said {
 #[tokio::test]
 async fn a_backup_is_listed_verified_and_put_back_over_what_was_changed() {
     let (desk, backup) = earthquakes().await;
-    assert_eq!((&backup["class"], &backup["documents"]), (&json!("yearly"), &json!(1707)), "{backup}");
+    assert_eq!(
+        (&backup["class"], &backup["documents"]),
+        (&json!("yearly"), &json!(1707)),
+        "{backup}"
+    );
     let before = documents(&desk, "earthquakes").await;
     let listed = desk.type_in(&["backup", "list", "--json"]).await.lines();
     let [row] = listed.as_slice() else { panic!("{listed:?}") };
-    assert_eq!((&row["backup"], &row["state"], &row["hash"]), (&backup["backup"], &json!("whole"), &Value::Null));
+    assert_eq!(
+        (&row["backup"], &row["state"], &row["hash"]),
+        (&backup["backup"], &json!("whole"), &Value::Null)
+    );
     let verified = desk.type_in(&["backup", "verify", "--json"]).await;
     assert_eq!((verified.status, &verified.lines()[0]["documents"]), (Status::Well, &json!(1707)));
 
@@ -101,7 +110,11 @@ async fn a_backup_is_listed_verified_and_put_back_over_what_was_changed() {
     assert!(refused.err.contains("say --yes"), "{}", refused.err);
     let restored = desk.type_in(&["restore", "--yes"]).await;
     assert_eq!(restored.status, Status::Well, "{}", restored.text());
-    assert!(restored.out.contains("next: tidemill replay earthquakes --since 20"), "{}", restored.out);
+    assert!(
+        restored.out.contains("next: tidemill replay earthquakes --since 20"),
+        "{}",
+        restored.out
+    );
     assert_eq!(documents(&desk, "earthquakes").await, before);
     assert_eq!(database(&desk, "documents.db").mark().await.unwrap(), None);
     // A run goes on as if nothing had happened.
@@ -156,7 +169,11 @@ async fn a_damaged_backup_is_refused_before_anything_is_written() {
     // A manifest that was changed is listed, and not relied on.
     flip_a_bit(&objects(&desk.home().join("vault"), ".json")[0]);
     let listed = desk.type_in(&["backup", "list", "--json"]).await.lines();
-    assert_eq!((&listed[0]["backup"], &listed[0]["state"]), (&backup["backup"], &json!("damaged")), "{listed:?}");
+    assert_eq!(
+        (&listed[0]["backup"], &listed[0]["state"]),
+        (&backup["backup"], &json!("damaged")),
+        "{listed:?}"
+    );
 }
 
 #[tokio::test]
@@ -210,14 +227,30 @@ async fn an_export_is_one_file_in_the_public_format() {
     let exported = desk.type_in(&typed).await;
     assert_eq!(exported.status, Status::Well, "{}", exported.text());
     assert!(exported.out.contains("next: mongorestore --archive="), "{}", exported.out);
-    let counted = std::process::Command::new("python3").args(["-c", COUNT]).arg(&file).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&counted.stdout), "1707 1\n", "{}", String::from_utf8_lossy(&counted.stderr));
+    let counted = std::process::Command::new("python3")
+        .args(["-c", COUNT])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&counted.stdout),
+        "1707 1\n",
+        "{}",
+        String::from_utf8_lossy(&counted.stderr)
+    );
     let taken = desk.type_in(&typed).await;
-    assert!(taken.status == Status::Wrong && taken.err.contains("is there already"), "{}", taken.text());
+    assert!(
+        taken.status == Status::Wrong && taken.err.contains("is there already"),
+        "{}",
+        taken.text()
+    );
 
     // The same bytes on the standard output, of the process itself.
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidemill"));
-    command.args(["backup", "export", id, "-"]).current_dir(&desk.folder).envs(&desk.environment);
+    command
+        .args(["backup", "export", id, "-"])
+        .current_dir(&desk.folder)
+        .envs(&desk.environment);
     let ended = command.output().unwrap();
     assert!(ended.status.success() && ended.stdout == fs::read(&file).unwrap(), "{ended:?}");
 
@@ -235,7 +268,11 @@ async fn a_drill_says_whether_the_newest_backup_can_be_restored() {
     let drilled = desk.type_in(&["backup", "drill", "--json"]).await;
     assert_eq!(drilled.status, Status::Well, "{}", drilled.text());
     let report = &drilled.lines()[0];
-    assert_eq!((&report["backup"], &report["state"]), (&backup["backup"], &json!("equal")), "{report}");
+    assert_eq!(
+        (&report["backup"], &report["state"]),
+        (&backup["backup"], &json!("equal")),
+        "{report}"
+    );
     assert_eq!(report["documents"], 1707);
     let files = objects(&desk.home(), ".db");
     assert!(files.iter().all(|file| !file.to_str().unwrap().contains("drill")), "{files:?}");
@@ -251,7 +288,10 @@ async fn what_was_loaded_since_the_backup_comes_by_the_replay_that_the_restore_n
     let desk = orders();
     assert_eq!(desk.type_in(&["run", "orders"]).await.status, Status::Well);
     made(&desk).await;
-    desk.write("pipelines/orders-1.ndjson", "{\"id\": 1, \"total\": 6}\n{\"id\": 3, \"total\": 1}\n");
+    desk.write(
+        "pipelines/orders-1.ndjson",
+        "{\"id\": 1, \"total\": 6}\n{\"id\": 3, \"total\": 1}\n",
+    );
     assert_eq!(desk.type_in(&["run", "orders"]).await.status, Status::Well);
     let before = documents(&desk, "orders").await;
     assert!(before.lines().count() == 3 && before.contains("\"6\""), "{before}");
@@ -260,7 +300,9 @@ async fn what_was_loaded_since_the_backup_comes_by_the_replay_that_the_restore_n
     let restored = desk.type_in(&["restore", "--yes", "--json"]).await;
     assert_eq!(restored.status, Status::Well, "{}", restored.text());
     let next = restored.lines()[0]["next"].clone();
-    let [command] = next.as_array().unwrap().as_slice() else { panic!("{next}") };
+    let [command] = next.as_array().unwrap().as_slice() else {
+        panic!("{next}")
+    };
     let old = documents(&desk, "orders").await;
     assert!(old.lines().count() == 2 && old.contains("\"5\""), "{old}");
     let words: Vec<&str> = command.as_str().unwrap().split(' ').skip(1).collect();
@@ -278,7 +320,11 @@ async fn who_is_at_the_terminal_is_asked() {
     desk.write("pipelines/orders-3.ndjson", "{\"id\": 3, \"total\": 1}\n");
     desk.type_in(&["run", "orders"]).await;
     let no = type_and_answer(&desk, &["restore"], "no").await;
-    assert!(no.status == Status::Failed && no.err.contains("Type `yes` to go on"), "{}", no.text());
+    assert!(
+        no.status == Status::Failed && no.err.contains("Type `yes` to go on"),
+        "{}",
+        no.text()
+    );
     assert_eq!(documents(&desk, "orders").await.lines().count(), 3);
     let yes = type_and_answer(&desk, &["restore"], "yes").await;
     assert_eq!(yes.status, Status::Well, "{}", yes.text());
@@ -292,13 +338,20 @@ async fn a_restore_that_was_interrupted_is_told_by_the_doctor_and_is_in_the_way_
     made(&desk).await;
     let copy = desk.type_in(&["restore", "--into", "copy"]).await;
     assert_eq!(copy.status, Status::Well, "{}", copy.text());
-    database(&desk, "documents.db").set_mark(Some("{\"of\": \"a later version\"}")).await.unwrap();
+    database(&desk, "documents.db")
+        .set_mark(Some("{\"of\": \"a later version\"}"))
+        .await
+        .unwrap();
     let doctor = desk.type_in(&["doctor"]).await;
     assert_eq!(doctor.status, Status::Failed, "{}", doctor.text());
     assert!(doctor.out.contains("the database is not whole"), "{}", doctor.out);
     for typed in [["documents", "orders"], ["run", "orders"]] {
         let said = desk.type_in(&typed).await;
-        assert!(said.status == Status::Well && said.err.contains("note: the database is not whole"), "{}", said.text());
+        assert!(
+            said.status == Status::Well && said.err.contains("note: the database is not whole"),
+            "{}",
+            said.text()
+        );
     }
     let refused = desk.type_in(&["restore", "--yes"]).await;
     assert_eq!(refused.status, Status::Wrong, "{}", refused.text());
@@ -308,13 +361,65 @@ async fn a_restore_that_was_interrupted_is_told_by_the_doctor_and_is_in_the_way_
     assert_eq!(desk.type_in(&["doctor"]).await.status, Status::Well);
 }
 
+/// As if the process had been killed when the collections were made.
+struct Killed;
+
+impl Observer for Killed {
+    fn reached(&self, step: &Step) -> Result<(), Interrupted> {
+        match step {
+            Step::NamespaceMade => Err(Interrupted),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_restore_that_was_killed_goes_on_without_being_asked_again() {
+    let (desk, _) = earthquakes().await;
+    let before = documents(&desk, "earthquakes").await;
+    let vault = lake::DirectoryStore::open(desk.home().join("vault")).unwrap();
+    let manifest = backup::choose(&vault, &backup::Wanted::Newest).await.unwrap();
+    let wish = backup::Wish {
+        replace: true,
+        ..backup::Wish::default()
+    };
+    let run = Run {
+        clock: Arc::new(SystemClock),
+        observer: Arc::new(Killed),
+        deadline_ms: None,
+    };
+    let target = database(&desk, "documents.db");
+    let killed = backup::restore(&manifest, &wish, &run, &vault, &target, &backup::Unseen).await;
+    assert!(matches!(killed, Err(backup::Error::Interrupted(_))), "{killed:?}");
+    let doctor = desk.type_in(&["doctor", "--json"]).await;
+    assert_eq!(doctor.status, Status::Failed, "{}", doctor.text());
+    let next = doctor.lines()[0]["half_restored"]["next"].as_str().unwrap().to_owned();
+    let (_, command) = next.split_once(": tidemill ").unwrap();
+    assert_eq!(command, format!("restore {}", manifest.id));
+    let words: Vec<&str> = command.split(' ').collect();
+    let gone_on = desk.type_in(&words).await;
+    assert_eq!(gone_on.status, Status::Well, "{}", gone_on.text());
+    assert!(gone_on.err.contains("this was begun before, and goes on"), "{}", gone_on.err);
+    assert_eq!(documents(&desk, "earthquakes").await, before);
+    assert_eq!(target.mark().await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn what_cannot_be_is_wrong_use() {
     let desk = orders();
     let early = desk.type_in(&["backup"]).await;
-    assert!(early.status == Status::Wrong && early.err.contains("no pipeline has run there"), "{}", early.text());
+    assert!(
+        early.status == Status::Wrong && early.err.contains("no pipeline has run there"),
+        "{}",
+        early.text()
+    );
     desk.type_in(&["run", "orders"]).await;
-    for typed in [["backup", "list"].as_slice(), &["backup", "verify"], &["restore"], &["backup", "drill"]] {
+    for typed in [
+        ["backup", "list"].as_slice(),
+        &["backup", "verify"],
+        &["restore"],
+        &["backup", "drill"],
+    ] {
         let none = desk.type_in(typed).await;
         assert_eq!(none.status, Status::Wrong, "{typed:?} {}", none.text());
         assert!(none.err.ends_with("next: make one: tidemill backup\n"), "{typed:?} {}", none.err);
@@ -332,7 +437,12 @@ async fn what_cannot_be_is_wrong_use() {
         &["backup", "--allow-empty", "list"],
     ] {
         let wrong = desk.type_in(typed).await;
-        assert_eq!((wrong.status, wrong.out.as_str()), (Status::Wrong, ""), "{typed:?} {}", wrong.text());
+        assert_eq!(
+            (wrong.status, wrong.out.as_str()),
+            (Status::Wrong, ""),
+            "{typed:?} {}",
+            wrong.text()
+        );
     }
     let none = desk.type_in(&["restore", "--only", "customers", "--json"]).await;
     assert_eq!(none.lines()[0]["next"], "there is: orders", "{}", none.out);
@@ -346,7 +456,11 @@ async fn a_database_without_documents_is_taken_for_a_mistake() {
     }
     assert_eq!(desk.type_in(&["run", "orders"]).await.status, Status::Well);
     let empty = desk.type_in(&["backup"]).await;
-    assert!(empty.status == Status::Failed && empty.err.contains("--allow-empty"), "{}", empty.text());
+    assert!(
+        empty.status == Status::Failed && empty.err.contains("--allow-empty"),
+        "{}",
+        empty.text()
+    );
     for typed in [["backup", "--allow-empty"], ["backup", "verify"]] {
         let said = desk.type_in(&typed).await;
         assert_eq!(said.status, Status::Well, "{typed:?} {}", said.text());

@@ -22,11 +22,24 @@ async fn the_archive_of_a_laptop_is_restored_into_mongodb() {
     // There is nothing in the way, and it is another database: nobody is asked.
     let moved = type_well(&desk, &["restore", "--json"]).await;
     let report = &moved.lines()[0];
-    let orders = report["collections"].as_array().unwrap().iter().find(|one| one["collection"] == "orders").unwrap();
+    let orders = report["collections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["collection"] == "orders")
+        .unwrap();
     assert_eq!((&orders["documents"], &orders["dropped"]), (&json!(2), &json!(false)), "{report}");
-    assert_eq!((report["restored"].as_u64() >= Some(2), &report["already_there"]), (true, &json!(0)), "{report}");
+    assert_eq!(
+        (report["restored"].as_u64() >= Some(2), &report["already_there"]),
+        (true, &json!(0)),
+        "{report}"
+    );
     assert_eq!(type_well(&desk, &["documents", "orders"]).await.out, at_home);
-    let ids: Vec<Value> = database.find("orders", json!({})).iter().map(|document| document["_id"].clone()).collect();
+    let ids: Vec<Value> = database
+        .find("orders", json!({}))
+        .iter()
+        .map(|document| document["_id"].clone())
+        .collect();
     assert_eq!(ids, [1, 2]);
     // Loaders go on there, by rank: what was restored is known to them.
     let replayed = type_well(&desk, &["replay", "orders", "--json"]).await;
@@ -37,7 +50,11 @@ async fn the_archive_of_a_laptop_is_restored_into_mongodb() {
     type_well(&desk, &["backup"]).await;
     database.command(json!({"delete": "orders", "deletes": [{"q": {"_id": 1}, "limit": 1}]}));
     let refused = desk.type_in(&["restore"]).await;
-    assert!(refused.status == Status::Wrong && refused.err.contains("say --yes"), "{}", refused.text());
+    assert!(
+        refused.status == Status::Wrong && refused.err.contains("say --yes"),
+        "{}",
+        refused.text()
+    );
     type_well(&desk, &["restore", "--yes"]).await;
     assert_eq!(type_well(&desk, &["documents", "orders"]).await.out, at_home);
     type_well(&desk, &["doctor"]).await;

@@ -82,7 +82,7 @@ async fn a_day_that_is_none_is_explained() {
     let said = desk.type_in(&["replay", "orders", "--since", "yesterday"]).await;
     assert_eq!(said.status, Status::Wrong);
     insta::assert_snapshot!(said.err, @r"
-    error: invalid value 'yesterday' for '--since <DATE>': expected a day as YYYY-MM-DD, such as 2026-11-01
+    error: invalid value 'yesterday' for '--since <TIME>': expected a day such as 2026-11-01, or a moment such as 2026-11-01T06:30:00Z
 
     For more information, try '--help'.
     ");

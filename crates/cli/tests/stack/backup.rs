@@ -102,7 +102,11 @@ async fn a_backup_is_asked_for_and_followed_and_a_drill_too() {
     let function = Function::of(&desk, &database);
     let child = begin(&desk, &["backup", "--json"]);
     let asked = message(&desk);
-    assert_eq!((&asked["task"], &asked["requested_by"]), (&json!("backup"), &json!("run")), "{asked}");
+    assert_eq!(
+        (&asked["task"], &asked["requested_by"]),
+        (&json!("backup"), &json!("run")),
+        "{asked}"
+    );
     function.take(id(&asked)).await;
     let said = ended(child);
     assert_eq!(said.code, 0, "{said:?}");
@@ -130,18 +134,27 @@ async fn the_vault_is_read_and_restored_from_here() {
     function.end().await;
 
     let listed = desk.type_in(&["backup", "list", "--json"]).json();
-    assert_eq!((&listed[0]["backup"], &listed[0]["state"]), (&json!(backup.to_string()), &json!("whole")));
+    assert_eq!(
+        (&listed[0]["backup"], &listed[0]["state"]),
+        (&json!(backup.to_string()), &json!("whole"))
+    );
     let verified = desk.type_in(&["backup", "verify"]);
     assert!(verified.code == 0 && verified.out.contains("is whole: 3 documents"), "{verified:?}");
     let before = database.find("orders", json!({}));
     database.command(json!({"delete": "orders", "deletes": [{"q": {"_id": 2}, "limit": 1}]}));
     let refused = desk.type_in(&["restore"]);
-    assert!(refused.code == 2 && refused.err.contains("this machine, which must reach the database"), "{refused:?}");
+    assert!(
+        refused.code == 2 && refused.err.contains("this machine, which must reach the database"),
+        "{refused:?}"
+    );
     let restored = desk.type_in(&["restore", "--yes"]);
     assert_eq!(restored.code, 0, "{restored:?}");
     assert_eq!(database.find("orders", json!({})), before);
     let doctor = desk.type_in(&["doctor"]);
-    assert!(doctor.code == 0 && doctor.out.contains("can be read; 1 backup, the newest of"), "{doctor:?}");
+    assert!(
+        doctor.code == 0 && doctor.out.contains("can be read; 1 backup, the newest of"),
+        "{doctor:?}"
+    );
     let copy = format!("{}_copy", database.name());
     let copied = desk.type_in(&["restore", "--into", &copy]);
     assert_eq!(copied.code, 0, "{copied:?}");

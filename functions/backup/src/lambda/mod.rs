@@ -1,6 +1,8 @@
 //! What stands between a message of the queue and the library: the policy, the continuation, what is recorded and so need not come again. Belongs to the binary.
 
 mod answer;
+#[cfg(all(test, feature = "embedded"))]
+mod tests;
 
 use backup::retention::Retention;
 use backup::settings::{DAYS, DAYS_MAX, LEAVE_OUT, LOCK_MODE, LOCK_MODES, MONGODB_SECRET, QUEUE_URL, VAULT_BUCKET, names};

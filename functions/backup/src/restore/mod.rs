@@ -152,6 +152,7 @@ impl<'a> Restoring<'a> {
         let mut mark = match looked.goes_on {
             Some(mark) => mark,
             None => {
+                self.check_views().await?;
                 let mark = self.first_mark(&looked);
                 self.set_mark(&mark).await?;
                 self.run.reached(Step::RestoreMarked)?;

@@ -84,6 +84,14 @@ impl Restoring<'_> {
         }
     }
 
+    /// A store that has no views says so now, and not after all documents. Nothing is changed: a view is made at the end.
+    pub(super) async fn check_views(&self) -> Result<(), Error> {
+        for view in self.selection.collections(self.manifest).filter(|collection| collection.view) {
+            self.target.create(&self.namespace(view)?).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn set_mark(&self, mark: &Mark) -> Result<(), Error> {
         let text = serde_json::to_string(mark).map_err(|error| DocumentsError::Unavailable {
             action: "write the mark of a restore",

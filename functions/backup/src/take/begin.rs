@@ -14,7 +14,7 @@ const LOOKED_AT: usize = 100;
 
 pub(super) enum Begun {
     /// It is in the vault already.
-    Done(Manifest),
+    Done(Box<Manifest>),
     Busy {
         with: RunId,
     },
@@ -29,7 +29,7 @@ pub(super) async fn begin(request: &Request, run: &Run, services: &Services) -> 
         Some(BackupState::Done) => {
             end::remove_notes(ledger, request.id).await?;
             let manifest = choose::choose(services.vault.as_ref(), &Wanted::Id(request.id)).await?;
-            return Ok(Begun::Done(manifest));
+            return Ok(Begun::Done(Box::new(manifest)));
         }
         Some(BackupState::Failed { given_up_by: Some(by), .. }) => return Ok(Begun::Busy { with: *by }),
         // It goes on, whatever else began meanwhile.

@@ -8,7 +8,7 @@ use crate::manifest::{Collection, FORMAT, Manifest};
 use crate::{Error, choose, keys};
 use bytes::Bytes;
 use lake::{RunId, Written};
-use ledger::backup::change_backup;
+use ledger::backup::{backup, change_backup};
 use ledger::{BackupRecord, Ledger, Shelf, Step};
 
 /// Puts the manifest, by which it becomes a backup, and records it.
@@ -58,6 +58,15 @@ pub(super) async fn failed(work: &Work<'_>, words: &str) -> Result<(), Error> {
 pub(super) async fn anew(work: &Work<'_>) -> Result<(), Error> {
     let now_ms = work.run.clock.now_ms();
     end_attempt(work, |record| record.anew(now_ms)).await
+}
+
+/// Another worker was faster. If it is done, so are the notes: the last of this one, too.
+pub(super) async fn tidy(work: &Work<'_>) -> Result<(), Error> {
+    let ledger = work.services.ledger.as_ref();
+    match backup(ledger, work.record.id).await? {
+        Some(record) if !record.is_running() => remove_notes(ledger, record.id).await,
+        _ => Ok(()),
+    }
 }
 
 async fn end_attempt(work: &Work<'_>, change: impl Fn(&BackupRecord) -> BackupRecord + Send + Sync) -> Result<(), Error> {

@@ -32,7 +32,7 @@ pub struct Request {
 /// What became of a backup.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Taken {
-    Done(Manifest),
+    Done(Box<Manifest>),
     /// The time was up: the same id again goes on.
     HandedOver {
         id: RunId,
@@ -74,6 +74,7 @@ pub async fn take(request: &Request, run: &Run, services: &Services) -> Result<T
     if let Err(error) = &taken {
         match error {
             Error::Changed { .. } => end::anew(&work).await?,
+            Error::Overtaken { .. } => end::tidy(&work).await?,
             // What failed is told, not that it could not be recorded.
             error if error.next() != Next::Retry => drop(end::failed(&work, &error.in_words()).await),
             _ => {}
@@ -102,7 +103,9 @@ impl Work<'_> {
         let mut reading = Reading::default();
         loop {
             if checkpoint.has_ended() {
-                return end::end(self, &plan, &checkpoint).await.map(Taken::Done);
+                return end::end(self, &plan, &checkpoint)
+                    .await
+                    .map(|manifest| Taken::Done(Box::new(manifest)));
             }
             if self.run.is_out_of_time() {
                 self.run.reached(Step::HandedOver)?;

@@ -154,7 +154,7 @@ impl Desk {
     /// A whole backup.
     pub async fn take(&self, id: RunId) -> Manifest {
         match self.take_by(id, &self.unwatched()).await.unwrap() {
-            Taken::Done(manifest) => manifest,
+            Taken::Done(manifest) => *manifest,
             other => panic!("{other:?}"),
         }
     }

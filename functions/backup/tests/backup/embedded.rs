@@ -96,3 +96,16 @@ async fn a_hundred_thousand_documents_of_a_laptop_come_back_and_pass_the_drill()
     desk.restore(&manifest, &Wish::default(), &other).await.unwrap();
     assert_eq!(other.documents("rows"), all(database.as_ref()).await);
 }
+
+/// What an embedded store can't hold is said before anything is changed.
+#[tokio::test]
+async fn views_are_refused_before_anything_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::small();
+    let manifest = desk.take(id(0)).await;
+    let file = folder.path().join("documents.db");
+    let database = SqliteDatabase::open(&file).unwrap();
+    let restored = backup::restore(&manifest, &Wish::default(), &desk.unwatched(), desk.vault(), &database, &Unseen).await;
+    assert!(matches!(restored, Err(backup::Error::Documents(_))), "{restored:?}");
+    assert!(!file.exists());
+}

@@ -17,6 +17,9 @@ pub struct MemoryDatabase {
     server: Arc<Mutex<Memory>>,
 }
 
+/// Changes the server's databases, when a batch of this collection is about to be read.
+pub type BeforeBatch = Box<dyn FnMut(&mut BTreeMap<String, Content>, &str) + Send>;
+
 /// All that a server has.
 #[derive(Default)]
 pub struct Memory {
@@ -26,7 +29,7 @@ pub struct Memory {
     /// How many documents come at once.
     pub batch_documents: usize,
     /// Called before each batch is read.
-    pub before_batch: Option<Box<dyn FnMut(&mut BTreeMap<String, Content>, &str) + Send>>,
+    pub before_batch: Option<BeforeBatch>,
     /// What is put back is lost, but said to be there.
     pub loses_documents: bool,
     /// The user may not read this collection.
@@ -236,6 +239,9 @@ impl Database for MemoryDatabase {
     }
 
     async fn create(&self, namespace: &Namespace) -> Result<(), DocumentsError> {
+        if namespace.kind == NamespaceKind::View {
+            return Ok(());
+        }
         self.memory().changes += 1;
         if !self.content().collections.contains_key(&namespace.name) {
             let mut options = namespace.options.clone();

@@ -19,9 +19,10 @@ pub(super) async fn run(no_wait: bool, at: &HomeAt, as_json: bool, context: &mut
         writeln!(context.err, "going on with the drill {}, which was interrupted", record.id)?;
     }
     let id = begun.map_or_else(keep::new_id, |record| record.id);
-    context
-        .parting
-        .set(format!("stopped; {} goes on from here, and drops the scratch", at.command("backup drill")));
+    context.parting.set(format!(
+        "stopped; {} goes on from here, and drops the scratch",
+        at.command("backup drill")
+    ));
     let watch = Arc::new(Watch::new(commands::progress(context), "verifying"));
     let drilled = ::backup::drill(id, &keep::run(watch.clone()), &keep.services()).await;
     watch.end();
@@ -33,7 +34,9 @@ pub(super) async fn run(no_wait: bool, at: &HomeAt, as_json: bool, context: &mut
     // A drill that was recorded is told by its record, however it ended.
     let Some(record) = record else {
         drilled?;
-        return Err(Failure::from(anyhow!("the drill {id} left no record in the ledger: this is a bug of Tidemill")));
+        return Err(Failure::from(anyhow!(
+            "the drill {id} left no record in the ledger: this is a bug of Tidemill"
+        )));
     };
     let is_equal = shown::drilled(&record, as_json, &mut context.out)?;
     drilled?;

@@ -93,7 +93,10 @@ impl HomeAt {
     /// Says on the side when a restore of what documents are loaded into did not come to its end. What can't be asked is told by whoever needs it.
     pub(in crate::commands) async fn note_half_restored(&self, context: &mut Context) -> io::Result<()> {
         let database = match &self.stack {
-            None => self.destination().ok().and_then(|destination| destination.database(&self.folder).ok()),
+            None => self
+                .destination()
+                .ok()
+                .and_then(|destination| destination.database(&self.folder).ok()),
             #[cfg(feature = "aws")]
             Some(stack) => self.stack(stack).await.ok().map(|stack| stack.database),
             #[cfg(not(feature = "aws"))]

@@ -40,9 +40,7 @@ enum Row {
 
 pub(super) async fn run(at: &HomeAt, as_json: bool, context: &mut Context) -> Ended {
     let keep = at.keep(false).await?;
-    let listed = ::backup::list(keep.vault.as_ref())
-        .await
-        .map_err(super::failure)?;
+    let listed = ::backup::list(keep.vault.as_ref()).await.map_err(super::failure)?;
     let records = match ledger::backup::backups(keep.ledger.as_ref(), RECORDS_MAX).await {
         Ok(records) => records,
         // The vault is what matters, and it may be all that is left.

@@ -18,7 +18,7 @@ pub(in crate::commands) fn taken(manifest: &Manifest, out: &mut dyn Write) -> io
         false => vec![one.name.clone(), count(one.documents), bytes(one.bytes)],
     });
     writeln!(out, "{}", table(&columns, rows))?;
-    for left_out in &manifest.left_out {
+    for left_out in manifest.left_out.iter().filter(|one| !is_always_left_out(&one.name)) {
         writeln!(out, "left out: {}: {}", plain(&left_out.name), plain(&left_out.why))?;
     }
     writeln!(
@@ -33,6 +33,11 @@ pub(in crate::commands) fn taken(manifest: &Manifest, out: &mut dyn Write) -> io
         moment(manifest.locked_until_ms),
     )?;
     writeln!(out, "{}", plain(&consistency(manifest)))
+}
+
+/// What no backup has: ours of the moment, and the server's own.
+fn is_always_left_out(name: &str) -> bool {
+    ["tidemill.", "system."].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// What may be relied on, in words.

@@ -41,11 +41,7 @@ pub(super) async fn run(id: Option<&str>, at: &HomeAt, as_json: bool, context: &
             bytes(verified.bytes),
             counted(verified.parts.into(), "part"),
         )?;
-        writeln!(
-            context.out,
-            "next: {}",
-            at.command(&format!("restore {} --dry-run", manifest.id))
-        )?;
+        writeln!(context.out, "next: {}", at.command(&format!("restore {} --dry-run", manifest.id)))?;
     }
     Ok(Status::Well)
 }

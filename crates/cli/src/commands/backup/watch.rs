@@ -25,10 +25,7 @@ impl Watch {
     pub fn new(progress: Progress, doing: &'static str) -> Watch {
         Watch {
             progress,
-            state: Mutex::new(State {
-                doing,
-                ..State::default()
-            }),
+            state: Mutex::new(State { doing, ..State::default() }),
         }
     }
 

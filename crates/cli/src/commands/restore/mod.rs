@@ -1,8 +1,8 @@
 //! `tidemill restore`: says what it will do, asks where something is at stake, verifies all of the backup, puts it back, and says what to type next.
 
 mod plan;
-mod since;
 mod shown;
+mod since;
 
 use super::{Ended, HomeAt, backup};
 use crate::{
@@ -66,7 +66,15 @@ pub(super) async fn run(typed: &Restore, at: &HomeAt, as_json: bool, context: &m
     };
     let watch = Arc::new(Watch::new(super::progress(context), "verifying"));
     let run = keep::run(watch.clone());
-    let restored = ::backup::restore(&manifest, &wish, &run, keep.vault.as_ref(), target.database.as_ref(), watch.as_ref()).await;
+    let restored = ::backup::restore(
+        &manifest,
+        &wish,
+        &run,
+        keep.vault.as_ref(),
+        target.database.as_ref(),
+        watch.as_ref(),
+    )
+    .await;
     watch.end();
     match restored.map_err(backup::failure)? {
         Restored::Done(report) => show.ended(&report, typed.dry_run, context)?,
@@ -99,7 +107,9 @@ fn wanted(typed: &Restore, at: &HomeAt) -> Result<Wanted, Failure> {
 /// Whether the backup has the collections that were named.
 fn known(manifest: &Manifest, only: &[String]) -> Result<(), Failure> {
     let has = |name: &String| manifest.collections.iter().any(|one| one.name == *name);
-    let Some(unknown) = only.iter().find(|name| !has(name)) else { return Ok(()) };
+    let Some(unknown) = only.iter().find(|name| !has(name)) else {
+        return Ok(());
+    };
     let there: Vec<&str> = manifest.collections.iter().map(|one| one.name.as_str()).collect();
     let error = anyhow!("the backup {} has no collection `{unknown}`", manifest.id);
     Err(Failure::wrong(error).next(format!("there is: {}", there.join(", "))))
@@ -138,7 +148,9 @@ impl Target {
 
     /// Whether this very restore was begun there and interrupted. Another that was is in the way, unless it is to be thrown away.
     async fn goes_on(&self, manifest: &Manifest, typed: &Restore, at: &HomeAt) -> Result<bool, Failure> {
-        let Some(mark) = self.database.mark().await? else { return Ok(false) };
+        let Some(mark) = self.database.mark().await? else {
+            return Ok(false);
+        };
         if typed.start_over {
             return Ok(false);
         }
@@ -150,11 +162,16 @@ impl Target {
                 half_restored::what(&half),
                 self.name
             ),
-            None => format!("a restore by another version of this program was begun into {} and did not come to its end", self.name),
+            None => format!(
+                "a restore by another version of this program was begun into {} and did not come to its end",
+                self.name
+            ),
         };
         let error = anyhow!("{of_another}, so it is not whole");
         let again = at.command(&format!("{} --start-over", shown::again(typed, manifest)));
-        Err(Failure::wrong(error).next(format!("restore that one again to go on with it; or drop what it brought, and begin with this one: {again}")))
+        Err(Failure::wrong(error).next(format!(
+            "restore that one again to go on with it; or drop what it brought, and begin with this one: {again}"
+        )))
     }
 }
 

@@ -36,14 +36,7 @@ struct Step<'a> {
 }
 
 impl<'a> Plan<'a> {
-    pub fn new(
-        manifest: &'a Manifest,
-        only: &[String],
-        into: String,
-        server: &Server,
-        there: &'a [Namespace],
-        goes_on: bool,
-    ) -> Plan<'a> {
+    pub fn new(manifest: &'a Manifest, only: &[String], into: String, server: &Server, there: &'a [Namespace], goes_on: bool) -> Plan<'a> {
         let is_chosen = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
         let chosen: Vec<Step> = manifest
             .collections
@@ -152,5 +145,112 @@ impl Step<'_> {
             Some(_) => "dropped first".to_owned(),
         };
         vec![self.collection.name.clone(), documents, there]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::backup::{manifest::Consistency, retention::Class};
+    use documents::{Certainty, NamespaceKind};
+
+    fn manifest() -> Manifest {
+        let collection = |name: &str, documents| Collection {
+            name: name.to_owned(),
+            view: false,
+            metadata: String::new(),
+            documents,
+            bytes: 0,
+            hash: String::new(),
+            crc64: String::new(),
+        };
+        Manifest {
+            format: 1,
+            id: "01M869X26REPS9TQZ60A3DBEYN".to_owned(),
+            class: Class::Weekly,
+            database: "shop".to_owned(),
+            server_version: "8.0.4".to_owned(),
+            tool: String::new(),
+            began_ms: 1_517_968_154_000,
+            ended_ms: 1_517_968_155_000,
+            locked_until_ms: 0,
+            consistency: Consistency {
+                read_concern: "majority".to_owned(),
+                snapshot: false,
+            },
+            collections: vec![
+                collection("orders", 1_200),
+                collection("returns", 3),
+                collection("tidemill.collections", 1),
+            ],
+            left_out: Vec::new(),
+            parts: Vec::new(),
+            checksum: String::new(),
+        }
+    }
+
+    fn server(database: &str, version: &str) -> Server {
+        Server {
+            version: version.to_owned(),
+            database: database.to_owned(),
+            certainty: Certainty::Local,
+        }
+    }
+
+    fn there(names: &[&str]) -> Vec<Namespace> {
+        let namespace = |name: &&str| Namespace {
+            name: (*name).to_owned(),
+            kind: NamespaceKind::Collection,
+            options: bson::Document::new(),
+            indexes: Vec::new(),
+            identity: None,
+            estimate: Some(1_500),
+        };
+        names.iter().map(namespace).collect()
+    }
+
+    fn consent(server: &Server, there: &[Namespace], only: &[&str], goes_on: bool) -> bool {
+        let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+        Plan::new(&manifest(), &only, "here".to_owned(), server, there, goes_on).needs_consent()
+    }
+
+    #[test]
+    fn somebody_is_asked_where_something_is_at_stake() {
+        let (same, other) = (server("shop", "7.0.0"), server("copy", "8.0.4"));
+        assert!(consent(&same, &[], &[], false), "it is the database that was backed up");
+        assert!(!consent(&server("shop", "0.0.0"), &[], &[], false), "a laptop's is another one");
+        assert!(!consent(&other, &[], &[], false));
+        assert!(consent(&other, &there(&["orders"]), &[], false));
+        assert!(!consent(&other, &there(&["orders"]), &["returns"], false), "it stays as it is");
+        assert!(
+            !consent(&other, &there(&["tidemill.collections"]), &[], false),
+            "our notes are nobody's documents"
+        );
+        assert!(!consent(&same, &there(&["orders"]), &[], true), "it was said when it was begun");
+    }
+
+    #[test]
+    fn what_becomes_of_what_is_there_is_said() {
+        let (manifest, there) = (manifest(), there(&["orders", "strange"]));
+        let plan = Plan::new(
+            &manifest,
+            &[],
+            "MongoDB at h:27017".to_owned(),
+            &server("shop", "8.0.4"),
+            &there,
+            false,
+        );
+        insta::assert_snapshot!(plan.text(), @r"
+        backup 01M869X26REPS9TQZ60A3DBEYN of 2018-02-07 01:49:14 UTC (weekly), of the database `shop`
+        into MongoDB at h:27017
+
+        collection            documents  there now
+        orders                    1,200  about 1,500 documents: dropped first
+        returns                       3  -
+        tidemill.collections          1  -
+
+        these stay as they are: strange
+        ");
+        assert_eq!(plan.at_stake(), "this drops `orders` of MongoDB at h:27017 first");
     }
 }

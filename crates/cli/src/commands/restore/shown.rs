@@ -44,7 +44,11 @@ pub(super) fn since(manifest: &Manifest, next: &[String]) -> String {
 /// What was restored, and the commands to type next.
 pub(super) fn restored(report: &Report, next: &[String], out: &mut dyn Write) -> io::Result<()> {
     let columns = [Column::Text("collection"), Column::Number("documents")];
-    let restored = report.verified.collections.iter().filter(|one| report.collections.contains(&one.name));
+    let restored = report
+        .verified
+        .collections
+        .iter()
+        .filter(|one| report.collections.contains(&one.name));
     let rows = restored.map(|one| match one.view {
         true => vec![one.name.clone(), "view".to_owned()],
         false => vec![one.name.clone(), count(one.documents)],
