@@ -1,7 +1,7 @@
 //! The processes of a bench: servers, whose cost is not counted, and what is measured.
 
-use crate::table::Measured;
 use anyhow::{Context, Result, ensure};
+use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -37,7 +37,7 @@ impl Drop for Server {
 }
 
 /// Runs this program, which prints what it used as its last line.
-pub fn measure(arguments: &[&OsStr]) -> Result<Measured> {
+pub fn measure<M: DeserializeOwned>(arguments: &[&OsStr]) -> Result<M> {
     let output = Command::new(std::env::current_exe()?)
         .args(arguments)
         // Documents are kept in the embedded store, or in the stub.

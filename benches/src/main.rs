@@ -7,6 +7,7 @@ mod stub;
 mod table;
 mod upstream;
 mod usage;
+mod vault;
 
 use anyhow::{Result, ensure};
 use child::{Server, measure};
@@ -33,6 +34,8 @@ enum Mode {
     Stages(Recorded),
     /// The same rows into a stub of MongoDB: `load`, and beside it bare loops through the driver.
     Mongodb(Recorded),
+    /// The same rows in the embedded store: a backup, its verification, a restore, and `gzip` over the same bytes.
+    Backup(Recorded),
     /// Made-up rows, to see that memory does not grow with the input.
     Synthetic {
         #[arg(long, default_value_t = 2.0)]
@@ -55,6 +58,13 @@ enum Mode {
         way: Way,
         #[arg(long)]
         uri: String,
+        #[arg(long)]
+        home: PathBuf,
+    },
+    /// A backup, or what it is compared with, in this process (used by the other modes).
+    #[command(hide = true)]
+    Vault {
+        way: vault::Way,
         #[arg(long)]
         home: PathBuf,
     },
@@ -85,6 +95,7 @@ fn main() -> Result<()> {
     match Arguments::parse().mode {
         Mode::Stages(recorded) => stages(&recorded),
         Mode::Mongodb(recorded) => mongodb(&recorded),
+        Mode::Backup(recorded) => backup(&recorded),
         Mode::Synthetic { gigabytes } => synthetic(gigabytes),
         Mode::Stage {
             stage,
@@ -93,6 +104,7 @@ fn main() -> Result<()> {
             home,
         } => usage::printed(stage::run(stage, &pipeline, &base_url, &home)),
         Mode::Mongo { way, uri, home } => usage::printed(mongo::run(way, &uri, &home)),
+        Mode::Vault { way, home } => vault::printed(way, &home),
         Mode::Upstream { polls, synthetic_pages } => {
             let rows = polls.map_or_else(|| Ok(upstream::Rows::none()), |polls| upstream::Rows::read(&polls))?;
             upstream::serve(rows, synthetic_pages)
@@ -150,6 +162,33 @@ fn mongodb(recorded: &Recorded) -> Result<()> {
         table::print_compared(title, &rows)?;
     }
     Ok(())
+}
+
+/// The ways take turns, each over the newest backup.
+fn backup(recorded: &Recorded) -> Result<()> {
+    let home = tempfile::tempdir()?;
+    {
+        let upstream = recorded.upstream()?;
+        for stage in [Stage::Raw, Stage::Clean, Stage::Load] {
+            one_stage(stage, "stations", &upstream, home.path())?;
+        }
+    }
+    let mut rows: Vec<(vault::Way, Vec<vault::Measured>)> = vault::Way::value_variants().iter().map(|way| (*way, Vec::new())).collect();
+    for _ in 0..recorded.runs {
+        for (way, measured) in &mut rows {
+            let name = way.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+            measured.push(measure(&[
+                "vault".as_ref(),
+                name.as_ref(),
+                "--home".as_ref(),
+                home.path().as_ref(),
+            ])?);
+            if *way == vault::Way::Backup {
+                vault::unpack(home.path())?;
+            }
+        }
+    }
+    table::print_moved(&rows)
 }
 
 fn synthetic(gigabytes: f64) -> Result<()> {

@@ -74,7 +74,7 @@ fn checked(pipeline: &str) -> Result<Arc<Checked>> {
     checked.map(Arc::new).map_err(|faults| anyhow::anyhow!("{faults}"))
 }
 
-fn the_run() -> Run {
+pub fn the_run() -> Run {
     Run {
         clock: Arc::new(SystemClock),
         observer: Arc::new(Unwatched),

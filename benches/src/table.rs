@@ -1,5 +1,6 @@
 //! The tables of results.
 
+use crate::vault;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -51,6 +52,36 @@ pub fn print_compared(title: &str, rows: &[Row]) -> Result<()> {
         writeln!(out, "{} {:>6.2}", line(row), first / row.cpu_seconds())?;
     }
     writeln!(out, "The last column: the first row's processor time as a multiple of this row's.")?;
+    Ok(())
+}
+
+/// Prints medians of what moved a database, a line each, by the bytes of its BSON.
+pub fn print_moved(rows: &[(vault::Way, Vec<vault::Measured>)]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{:<10} {:>9} {:>9} {:>8} {:>8} {:>8} {:>12} {:>9}",
+        "what", "MB", "packed MB", "s", "MB/s", "CPU s", "CPU s per GB", "peak MB"
+    )?;
+    for (way, measured) in rows {
+        let of = |value: fn(&vault::Measured) -> f64| median(measured.iter().map(value));
+        let (bytes, packed) = (of(|m| m.bytes as f64), of(|m| m.packed_bytes as f64));
+        let (seconds, cpu) = (of(|m| m.seconds), of(|m| m.cpu_seconds));
+        let peaks: Vec<f64> = measured.iter().filter_map(|m| m.peak_megabytes).collect();
+        let peak = match peaks.is_empty() {
+            true => "-".to_owned(),
+            false => format!("{:.1}", median(peaks.into_iter())),
+        };
+        writeln!(
+            out,
+            "{:<10} {:>9.1} {:>9.1} {seconds:>8.2} {:>8.0} {cpu:>8.2} {:>12.1} {peak:>9}",
+            way.to_string(),
+            bytes / 1e6,
+            packed / 1e6,
+            bytes / 1e6 / seconds,
+            cpu / (bytes / 1e9),
+        )?;
+    }
     Ok(())
 }
 

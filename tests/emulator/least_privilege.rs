@@ -201,7 +201,11 @@ fn vault(stack: &Stack) -> Vec<Call> {
         s3("put_object", new("never"), &[]),
         s3("delete_object", json!({"Key": KEPT}), &[]),
         s3("delete_object", json!({"Key": KEPT, "BypassGovernanceRetention": true}), &[]),
-        s3("put_bucket_versioning", json!({"VersioningConfiguration": {"Status": "Suspended"}}), &[]),
+        s3(
+            "put_bucket_versioning",
+            json!({"VersioningConfiguration": {"Status": "Suspended"}}),
+            &[],
+        ),
         s3(
             "put_object_lock_configuration",
             json!({"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}),

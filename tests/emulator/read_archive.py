@@ -58,7 +58,7 @@ def main():
     database = pymongo.MongoClient(given["uri"])[given["database"]]
     raw = CodecOptions(document_class=RawBSONDocument)
     there = {name: told([one.raw for one in database.get_collection(name, raw).find()]) for name in kept}
-    indexes = {one["collection"]: [index["name"] for index in json.loads(one["metadata"])["indexes"]] for one in described}
+    indexes = {one["collection"]: sorted(index["name"] for index in json.loads(one["metadata"])["indexes"]) for one in described}
     answer = {"version": bson.decode(header)["version"], "kept": {name: told(kept[name]) for name in kept}, "there": there, "indexes": indexes}
     json.dump(answer, sys.stdout)
 

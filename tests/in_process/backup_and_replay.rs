@@ -19,14 +19,20 @@ fn a_backup_of_yesterday_and_a_replay_of_today_are_the_state_before_the_loss() {
     let today = days.run(2);
     // What a day brings is in it.
     let merged = &today["merged"];
-    assert!(merged["inserted"].as_u64() > Some(0) && merged["updated"].as_u64() > Some(0), "{merged}");
+    assert!(
+        merged["inserted"].as_u64() > Some(0) && merged["updated"].as_u64() > Some(0),
+        "{merged}"
+    );
     assert!(merged["unchanged"].as_u64() > Some(0), "{merged}");
     let before = hashes(&file);
     assert_eq!(before.len(), 1 + COLLECTIONS.len(), "{before:?}");
     // Another backup, of which only the hashes are used.
     let (_, of_before) = days.back_up();
     for collection in COLLECTIONS {
-        assert_ne!(of_backup[collection], of_before[collection], "{collection}: a day changes something");
+        assert_ne!(
+            of_backup[collection], of_before[collection],
+            "{collection}: a day changes something"
+        );
     }
 
     // What `restore` says is to be typed next; and no more than the runs of today.
@@ -43,7 +49,11 @@ fn a_backup_of_yesterday_and_a_replay_of_today_are_the_state_before_the_loss() {
     }
     // The next day goes on from there.
     let again = days.run(2);
-    assert_eq!((again["merged"]["inserted"].as_u64(), again["merged"]["updated"].as_u64()), (Some(0), Some(0)), "{again:?}");
+    assert_eq!(
+        (again["merged"]["inserted"].as_u64(), again["merged"]["updated"].as_u64()),
+        (Some(0), Some(0)),
+        "{again:?}"
+    );
 }
 
 /// The file is gone, with what SQLite keeps beside it.
@@ -60,7 +70,9 @@ fn lose(file: &Path) {
 /// A hash of each table, tombstones included, made by nothing of Tidemill: every column of every row, in their order. Receipts are of the moment.
 fn hashes(file: &Path) -> BTreeMap<String, String> {
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    let mut names = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+    let mut names = connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .unwrap();
     let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     names
         .into_iter()

@@ -20,7 +20,10 @@ fn a_backup_of_yesterday_and_a_replay_of_today_are_the_state_before_the_loss() {
     // Another backup, of which only the hashes are used.
     let (_, of_before) = days.back_up();
     for collection in COLLECTIONS {
-        assert_ne!(of_backup[collection], of_before[collection], "{collection}: a day changes something");
+        assert_ne!(
+            of_backup[collection], of_before[collection],
+            "{collection}: a day changes something"
+        );
         assert_ne!(before[collection], yesterday[collection], "{collection}");
     }
     database.command(json!({"dropDatabase": 1}));
@@ -49,5 +52,8 @@ fn state(database: &Database<'_>) -> BTreeMap<String, Value> {
     let names = reply["cursor"]["firstBatch"].as_array().unwrap().iter();
     let names = names.map(|found| found["name"].as_str().unwrap().to_owned());
     let of = |name: &str| json!([database.find(name, json!({})), indexes(database, name), validator(database, name)]);
-    names.filter(|name| name != "tidemill.receipts").map(|name| (name.clone(), of(&name))).collect()
+    names
+        .filter(|name| name != "tidemill.receipts")
+        .map(|name| (name.clone(), of(&name)))
+        .collect()
 }

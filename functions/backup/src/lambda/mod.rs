@@ -1,7 +1,7 @@
 //! What stands between a message of the queue and the library: the policy, the continuation, what is recorded and so need not come again. Belongs to the binary.
 
 mod answer;
-#[cfg(all(test, feature = "embedded"))]
+#[cfg(test)]
 mod tests;
 
 use backup::retention::Retention;

@@ -2,10 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use super::*;
-use bson::{RawDocumentBuf, rawdoc};
-use documents::{Namespace, NamespaceKind};
-use host::adapters::Adapters;
-use ledger::BackupRecord;
+use bson::spec::BinarySubtype;
+use bson::{Binary, DateTime, RawDocumentBuf, doc};
+use documents::{Namespace, NamespaceKind, SqliteDatabase};
+use lake::DirectoryStore;
+use ledger::{BackupRecord, SqliteLedger};
 use std::collections::BTreeMap;
 
 struct Home {
@@ -16,9 +17,12 @@ struct Home {
 impl Home {
     async fn with_rows(rows: i32) -> Home {
         let folder = tempfile::tempdir().unwrap();
-        let opened = backup::embedded::open(folder.path()).unwrap();
-        let ledger = Adapters::embedded(folder.path()).unwrap().ledger;
-        let rows: Vec<RawDocumentBuf> = (0..rows).map(|n| rawdoc! {"_id": n}).collect();
+        let services = Services {
+            vault: Arc::new(DirectoryStore::open(folder.path().join("vault")).unwrap()),
+            ledger: Arc::new(SqliteLedger::open(&folder.path().join("ledger.db")).unwrap()),
+            database: Arc::new(SqliteDatabase::open(&folder.path().join("documents.db")).unwrap()),
+        };
+        let rows: Vec<RawDocumentBuf> = (0..rows).map(clean).collect();
         let namespace = Namespace {
             name: "rows".to_owned(),
             kind: NamespaceKind::Collection,
@@ -27,14 +31,9 @@ impl Home {
             identity: None,
             estimate: None,
         };
-        opened.database.create(&namespace).await.unwrap();
+        services.database.create(&namespace).await.unwrap();
         let given: Vec<&bson::RawDocument> = rows.iter().map(|row| row.as_ref()).collect();
-        opened.database.put_back("rows", &given).await.unwrap();
-        let services = Services {
-            vault: opened.vault,
-            ledger,
-            database: opened.database,
-        };
+        services.database.put_back("rows", &given).await.unwrap();
         Home {
             folder,
             desk: Desk::new(services, Policy::default(), None),
@@ -55,6 +54,29 @@ impl Home {
         let notes = self.desk.services.ledger.notes(ledger::Shelf::Hops, None, 10);
         notes.await.unwrap().len()
     }
+}
+
+/// A document as `clean` makes it: a folder takes no other.
+fn clean(id: i32) -> RawDocumentBuf {
+    let run = RunId::new(1_000, 0);
+    let place = ledger::Place {
+        run,
+        part: 1,
+        line: 1,
+        item: u32::try_from(id).unwrap(),
+    };
+    let binary = |bytes: Vec<u8>| Binary {
+        subtype: BinarySubtype::Generic,
+        bytes,
+    };
+    let rank = binary(ledger::Rank::new(1_000, 1, 1_000, place).0.to_vec());
+    let document = doc! {
+        "_id": id,
+        "_tidemill": {
+            "run": run.to_string(), "at": DateTime::from_millis(1_000), "version": 1_000_i64, "rank": rank, "hash": binary(vec![7; 16]),
+        },
+    };
+    RawDocumentBuf::try_from(&document).unwrap()
 }
 
 const LATER: i64 = i64::MAX;

@@ -34,6 +34,28 @@ async fn an_empty_database_is_an_error_unless_it_is_allowed() {
 }
 
 #[tokio::test]
+async fn a_database_of_nothing_at_all_makes_the_whole_way_if_it_is_allowed() {
+    let desk = Desk::new();
+    let mut request = desk.request(id(0));
+    request.allow_empty = true;
+    let taken = backup::take(&request, &desk.unwatched(), &desk.services).await.unwrap();
+    let Taken::Done(manifest) = taken else { panic!("{taken:?}") };
+    assert_eq!(
+        (manifest.collections.len(), desk.verify(&manifest).await.unwrap().documents),
+        (0, 0)
+    );
+    let drilled = desk.drill_by(id(1), &desk.unwatched()).await.unwrap();
+    assert!(matches!(drilled, backup::Drilled::Done(_)), "{drilled:?}");
+    assert!(
+        desk.database
+            .memory()
+            .databases
+            .values()
+            .all(|content| *content == Default::default())
+    );
+}
+
+#[tokio::test]
 async fn a_time_series_must_be_left_out_by_name() {
     let mut desk = Desk::small();
     desk.database
