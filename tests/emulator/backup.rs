@@ -20,7 +20,10 @@ const SECONDS: u32 = 20;
 
 #[test]
 fn a_tick_of_the_schedule_fills_the_vault_and_the_drill_restores_it() {
-    let server = server(Options::default());
+    let server = server(Options {
+        unsynced: true,
+        ..Options::default()
+    });
     let stack = deploy("vaulted", server);
     earthquakes(&stack.database);
     tick(&stack, "backup", 1);

@@ -242,7 +242,7 @@ pub struct Explain {
 pub struct Replay {
     /// A pipeline file, or the name of one in `pipelines/`
     pub pipeline: String,
-    /// Only what was fetched by runs that started at this time or later: a day (UTC), or a moment such as 2026-11-24T02:00:00Z
+    /// Only what was fetched by runs that were at work at this time or later: a day (UTC), or a moment such as 2026-11-24T02:00:00Z
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub since: Option<jiff::Timestamp>,
     /// Only this resource of the pipeline
@@ -312,7 +312,7 @@ pub struct Backup {
 pub enum BackupWhat {
     /// List the backups in the vault, the newest first
     #[command(
-        after_help = "`kept until`: no backup goes before that. On a stack its objects are locked until then: nobody can delete or overwrite them. The class says how long that is: the first backup of a year is `yearly`, the first of a month `monthly`, the first of a week `weekly`, all others `daily`."
+        after_help = "`whole`: the manifest is as it was written, and all parts are there; what is in them, `tidemill backup verify` reads. `kept until`: no backup goes before that. On a stack its objects are locked until then: nobody can delete or overwrite them. The class says how long that is: the first backup of a year is `yearly`, the first of a month `monthly`, the first of a week `weekly`, all others `daily`."
     )]
     List,
     /// Read a backup to its last byte, and say whether all of it is as it was written; nothing is changed

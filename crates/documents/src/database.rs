@@ -83,6 +83,12 @@ pub trait Database: Send + Sync {
     /// Of what is noted in `tidemill.collections` a swap that is under way is left out: readers see what they saw before it.
     async fn read(&self, collection: &str, after: Option<RawBsonRef<'_>>) -> Result<Box<dyn DocumentStream>, DocumentsError>;
 
+    /// Whether such a collection or view can be kept here. Nothing is changed, and no server is asked.
+    fn fits(&self, namespace: &Namespace) -> Result<(), DocumentsError> {
+        let _ = namespace;
+        Ok(())
+    }
+
     /// Makes a collection with its options, but for the validator, and without its indexes; well too when it is there already.
     async fn create(&self, namespace: &Namespace) -> Result<(), DocumentsError>;
 

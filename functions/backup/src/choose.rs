@@ -4,6 +4,7 @@ use crate::manifest::{FORMAT, MANIFEST_BYTES_MAX, Manifest, ManifestError};
 use crate::retention::Class;
 use crate::{Error, keys, stored};
 use lake::{Key, RunId, Store, StoreError};
+use std::collections::BTreeSet;
 
 /// How many keys are listed at once.
 const PAGE: usize = 1_000;
@@ -26,14 +27,15 @@ pub enum Wanted {
     At(i64),
 }
 
-/// All backups with their manifests, the newest first. One whose manifest can't be read is listed with the reason.
+/// All backups with their manifests, the newest first. One whose manifest can't be read, or whose parts are not all there, is listed with the reason; what the
+/// parts hold, [`crate::verify`] says.
 ///
 /// # Errors
 /// [`Error::Vault`] when the vault can't be read.
 pub async fn list(vault: &dyn Store) -> Result<Vec<Listed>, Error> {
     let mut listed = Vec::new();
     for (class, id) in ids(vault).await? {
-        let manifest = match read(class, id, vault).await {
+        let manifest = match read_with_parts(class, id, vault).await {
             // The vault itself does not answer.
             Err(Error::Vault(error)) if !matches!(error, StoreError::NotFound { .. }) => return Err(error.into()),
             manifest => manifest,
@@ -76,21 +78,38 @@ pub async fn choose(vault: &dyn Store, wanted: &Wanted) -> Result<Manifest, Erro
 pub(crate) async fn ids(vault: &dyn Store) -> Result<Vec<(Class, RunId)>, Error> {
     let mut found = Vec::new();
     for class in Class::ALL {
-        let prefix = keys::manifests(class);
-        let mut after: Option<Key> = None;
-        loop {
-            let page = vault.list(&prefix, after.as_ref(), PAGE).await?;
-            let is_last = page.len() < PAGE;
-            // What somebody else put there is no backup.
-            found.extend(page.iter().filter_map(keys::of_manifest));
-            after = page.into_iter().next_back();
-            if is_last {
-                break;
-            }
-        }
+        // What somebody else put there is no backup.
+        found.extend(under(&keys::manifests(class), vault).await?.iter().filter_map(keys::of_manifest));
     }
     found.sort_by_key(|(_, id)| std::cmp::Reverse(*id));
     Ok(found)
+}
+
+/// All keys under a prefix.
+async fn under(prefix: &str, vault: &dyn Store) -> Result<Vec<Key>, StoreError> {
+    let mut found: Vec<Key> = Vec::new();
+    loop {
+        let page = vault.list(prefix, found.last(), PAGE).await?;
+        let is_last = page.len() < PAGE;
+        found.extend(page);
+        if is_last {
+            return Ok(found);
+        }
+    }
+}
+
+/// Reads and checks a manifest, and sees that the parts it names are there.
+async fn read_with_parts(class: Class, id: RunId, vault: &dyn Store) -> Result<Manifest, Error> {
+    let manifest = read(class, id, vault).await?;
+    let there = under(&keys::parts(class, id), vault).await?;
+    let there: BTreeSet<&str> = there.iter().map(Key::as_str).collect();
+    match manifest.parts.iter().find(|part| !there.contains(part.key.as_str())) {
+        None => Ok(manifest),
+        Some(part) => Err(Error::MissingPart {
+            id: id.to_string(),
+            object: part.key.clone(),
+        }),
+    }
 }
 
 /// Reads and checks a manifest.

@@ -2,10 +2,11 @@
 //!
 //! Memory: one part as stored, and what it takes to read it (17 MB at most).
 
-use crate::archive::{Event, Prelude, Reader};
+use crate::archive::{self, Event, Prelude, Reader};
 use crate::hash::Sums;
 use crate::manifest::{Collection, Manifest, Part};
 use crate::{Error, Progress, stored};
+use documents::NamespaceKind;
 use lake::Store;
 use ledger::Run;
 use serde::{Deserialize, Serialize};
@@ -228,7 +229,27 @@ impl PartReading<'_> {
         if !is_of_database || !of_archive.eq(of_manifest) {
             return Err(self.damaged("the archive is of other collections than the manifest".to_owned()));
         }
-        Ok(())
+        self.manifest
+            .collections
+            .iter()
+            .try_for_each(|collection| self.check_described(collection))
+    }
+
+    /// What is made of a collection is made by its description: it must be one, of that very collection, and of one that is backed up.
+    fn check_described(&self, collection: &Collection) -> Result<(), Error> {
+        let name = &collection.name;
+        let described = archive::namespace(&collection.metadata).map_err(|error| self.damaged(crate::error::chain(&error)))?;
+        if described.name != *name || (described.kind == NamespaceKind::View) != collection.view {
+            return Err(self.damaged(format!("the description of `{name}` is of something else, `{}`", described.name)));
+        }
+        let never = ["tidemill.receipts", "tidemill.restore"].contains(&name.as_str())
+            || ["tidemill.staged.", "tidemill.ready.", "system."]
+                .iter()
+                .any(|own| name.starts_with(own));
+        match never {
+            true => Err(self.damaged(format!("`{name}` is never backed up: somebody else wrote this"))),
+            false => Ok(()),
+        }
     }
 
     /// Documents come that must be those of the next range.

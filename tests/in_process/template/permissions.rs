@@ -205,6 +205,31 @@ fn only_backup_reaches_the_vault() {
     );
 }
 
+/// Who takes the function over could else make the account pay for a century, or in a mode that nobody lifts.
+#[test]
+fn what_backup_locks_it_locks_no_longer_and_no_firmer_than_the_stack_says() {
+    let longest = super::stack::template()["Parameters"]["BackupYearlyDays"]["AllowedValues"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|days| days.as_str().unwrap().parse::<u32>().unwrap())
+        .max()
+        .unwrap();
+    let arn = format!("{VAULT}/archives/daily/R/000001-00000001.archive.gz");
+    for (stack_mode, mode, days, expected) in [
+        ("GOVERNANCE", "GOVERNANCE", longest, &["backup"][..]),
+        ("GOVERNANCE", "GOVERNANCE", 36_500, &[]),
+        ("GOVERNANCE", "COMPLIANCE", 14, &[]),
+        ("COMPLIANCE", "COMPLIANCE", longest, &["backup"]),
+        ("COMPLIANCE", "COMPLIANCE", 36_500, &[]),
+    ] {
+        let statements = statements(&Stack::with(&[("VaultLockMode", stack_mode)]));
+        let days = days.to_string();
+        let context = [("s3:object-lock-mode", mode), ("s3:object-lock-remaining-retention-days", &days)];
+        assert_eq!(who(&statements, "s3:PutObjectRetention", &arn, &context), expected, "{context:?}");
+    }
+}
+
 /// A missing object is told from a forbidden one, and a list of another zone is refused.
 #[test]
 fn lists_end_at_the_zones_that_a_role_reads() {

@@ -108,7 +108,11 @@ fn compares(operator: &str, found: Option<&[&str]>, expected: &[String]) -> bool
         ("StringLikeIfExists", None) => true,
         ("StringEquals" | "Bool", Some([value])) => any(value, exact),
         ("StringLike" | "StringLikeIfExists" | "ArnEquals", Some([value])) => any(value, like),
-        ("StringEquals" | "StringLike" | "ArnEquals" | "Bool", None) => false,
+        ("NumericGreaterThan", Some([value])) => {
+            let value: f64 = value.parse().unwrap();
+            expected.iter().any(|bound| value > bound.parse().unwrap())
+        }
+        ("StringEquals" | "StringLike" | "ArnEquals" | "Bool" | "NumericGreaterThan", None) => false,
         other => panic!("the condition {other:?} is not understood"),
     }
 }

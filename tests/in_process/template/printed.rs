@@ -66,6 +66,7 @@ fn condition(condition: &Value) -> String {
                 .collect();
             let verb = match operator.as_str() {
                 "StringLikeIfExists" => "is missing or one of",
+                "NumericGreaterThan" => "is more than",
                 "Null" if values == ["`true`"] => "is missing",
                 _ => "is one of",
             };

@@ -25,6 +25,8 @@ pub struct Options {
     /// More users, for a server with `auth`.
     pub users: Vec<User>,
     pub tls: Option<Tls>,
+    /// Nobody kills it: commits need not be on the disk at once. SecantusDB drops a collection document by document, a commit each, which else takes minutes.
+    pub unsynced: bool,
 }
 
 /// A user who may do less than everything.
@@ -250,7 +252,8 @@ impl Own {
     }
 
     fn start(&self, keeper: &Keeper, auth: bool) -> Result<(), String> {
-        let mut arguments = vec!["--sync-on-commit".to_owned(), "--enable-test-commands".to_owned()];
+        let mut arguments = vec!["--enable-test-commands".to_owned()];
+        arguments.extend((!self.options.unsynced).then(|| "--sync-on-commit".to_owned()));
         arguments.extend(auth.then(|| "--auth".to_owned()));
         let mut kind = Value::Null;
         if let Some(tls) = &self.options.tls {

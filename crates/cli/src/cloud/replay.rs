@@ -5,7 +5,7 @@ use crate::{
     local::{
         ResourceReport,
         objects::Keys,
-        runner::{Problem, ReplayReport, clean_key, started_since},
+        runner::{Problem, ReplayReport, Since, clean_key},
         set_aside::SetAside,
     },
     output::{
@@ -106,11 +106,12 @@ impl Replay<'_> {
             None => prefix,
         };
         let mut keys = Keys::new(self.stack.ports.store.clone(), prefix);
+        let since = Since::of(self.stack.ports.ledger.as_ref(), id, self.since).await?;
         let mut runs = Runs::new();
         while let Some(key) = keys.next().await? {
             // What is not ours in the folder is passed over.
             let Ok(raw) = RawKey::parse(key.as_str()) else { continue };
-            if self.since.is_none_or(|since| started_since(raw.run, since)) {
+            if since.asks_for(raw.run) {
                 runs.entry(raw.run).or_default().insert(raw.part);
             }
         }
@@ -147,9 +148,9 @@ impl Replay<'_> {
             limit: None,
         };
         let runs = self.stack.ports.ledger.runs(&filter).await?;
-        let asked = |run: &RunId| self.since.is_none_or(|since| started_since(*run, since));
+        let since = Since::of(self.stack.ports.ledger.as_ref(), id, self.since).await?;
         let brought = runs.iter().filter(|run| run.state == RunState::Extracted && run.parts > 0);
-        Ok(brought.map(|run| run.id).filter(asked).collect())
+        Ok(brought.map(|run| run.id).filter(|run| since.asks_for(*run)).collect())
     }
 
     async fn expired(&self, id: &ResourceId) -> Result<(), ReplayError> {

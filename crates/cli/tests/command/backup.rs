@@ -174,6 +174,12 @@ async fn a_damaged_backup_is_refused_before_anything_is_written() {
         (&backup["backup"], &json!("damaged")),
         "{listed:?}"
     );
+    flip_a_bit(&objects(&desk.home().join("vault"), ".json")[0]);
+    // Nor is one that lacks a part called whole.
+    fs::remove_file(&parts[1]).unwrap();
+    let listed = desk.type_in(&["backup", "list"]).await;
+    let (table, why) = listed.out.split_once("  damaged\n").unwrap();
+    assert!(table.lines().count() == 2 && why.contains("is not in the vault"), "{}", listed.out);
 }
 
 #[tokio::test]
@@ -396,7 +402,19 @@ async fn a_restore_that_was_killed_goes_on_without_being_asked_again() {
     let next = doctor.lines()[0]["half_restored"]["next"].as_str().unwrap().to_owned();
     let (_, command) = next.split_once(": tidemill ").unwrap();
     assert_eq!(command, format!("restore {}", manifest.id));
+    // Who asks for another is told how the one that was begun goes on.
+    let other = desk.type_in(&["restore", "--only", "earthquakes", "--yes"]).await;
+    assert_eq!(other.status, Status::Wrong, "{}", other.text());
+    let on = format!("go on with it: tidemill restore {}; or drop", manifest.id);
+    assert!(other.err.contains(&on), "{}", other.err);
     let words: Vec<&str> = command.split(' ').collect();
+    let part = &objects(&desk.home().join("vault"), ".archive.gz")[0];
+    flip_a_bit(part);
+    let failed = desk.type_in(&words).await;
+    assert_eq!(failed.status, Status::Failed, "{}", failed.text());
+    let on = format!("is not whole; when that is mended, go on with it: tidemill restore {}", manifest.id);
+    assert!(failed.err.contains(&on), "{}", failed.err);
+    flip_a_bit(part);
     let gone_on = desk.type_in(&words).await;
     assert_eq!(gone_on.status, Status::Well, "{}", gone_on.text());
     assert!(gone_on.err.contains("this was begun before, and goes on"), "{}", gone_on.err);
@@ -444,6 +462,8 @@ async fn what_cannot_be_is_wrong_use() {
             wrong.text()
         );
     }
+    let nonsense = desk.type_in(&["restore", "01M869X2"]).await;
+    assert!(nonsense.err.contains("is no backup's id"), "{}", nonsense.err);
     let none = desk.type_in(&["restore", "--only", "customers", "--json"]).await;
     assert_eq!(none.lines()[0]["next"], "there is: orders", "{}", none.out);
 }

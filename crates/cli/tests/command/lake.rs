@@ -75,6 +75,11 @@ async fn the_example_runs_from_its_recording_and_a_second_run_changes_nothing() 
     );
     let none = desk.type_in(&["replay", "earthquakes", "--since", "9999-01-01", "--json"]).await;
     assert_eq!(none.lines()[0]["objects"], 0);
+    // As `runs` tells the time at which the second began, which is a little after the one in its id.
+    let runs = desk.type_in(&["runs", "earthquakes", "--json"]).await;
+    let started = runs.lines()[0]["started"].as_str().unwrap().to_owned();
+    let second = desk.type_in(&["replay", "earthquakes", "--since", &started, "--json"]).await;
+    assert_eq!(second.lines()[0]["clean"]["in"], fetched);
 }
 
 #[tokio::test]

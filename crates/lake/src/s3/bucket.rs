@@ -8,7 +8,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::interceptors::InterceptorContext;
 use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction};
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{BehaviorVersion, Builder};
+use aws_sdk_s3::config::{BehaviorVersion, Builder, RequestChecksumCalculation};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::{RequestId, RequestIdExt};
 use std::collections::HashMap;
@@ -138,9 +138,11 @@ impl ClassifyRetry for Conflict {
     }
 }
 
-/// The time-outs of a request that carries a body.
+/// The time-outs of a request that carries a body; and its checksum, without which S3 refuses one with a lock, whatever the environment says.
 pub(super) fn patient() -> Builder {
-    Builder::new().timeout_config(TimeoutConfig::builder().operation_attempt_timeout(BODY_TIMEOUT).build())
+    Builder::new()
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(BODY_TIMEOUT).build())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenSupported)
 }
 
 /// The status that S3 answered with, if it did.

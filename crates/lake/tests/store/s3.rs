@@ -6,10 +6,13 @@ use crate::suite::{body, key, metadata, suite};
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::config::RequestChecksumCalculation;
 use bytes::Bytes;
 use lake::s3::S3Store;
 use lake::{Metadata, Store, StoreError, Written};
 use servers::aws::{Emulator, Options};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::Arc;
 
 /// Bytes in which no piece is in another's place.
@@ -348,4 +351,40 @@ async fn a_list_goes_on_beyond_a_page() {
     let listed = store.list("clean/", Some(&after), 1_050).await.unwrap();
     assert_eq!((listed.len(), listed[0].as_str()), (1_050, "clean/000101.zst"));
     assert_eq!(listed[1_049].as_str(), "clean/001150.zst");
+}
+
+/// S3 refuses it otherwise ("Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"); the emulator does not.
+#[tokio::test]
+async fn what_is_locked_goes_with_a_checksum_whatever_the_environment_says() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let heard = std::thread::spawn(move || {
+        let (mut way, _) = listener.accept().unwrap();
+        let (mut heard, mut some) = (Vec::new(), [0; 4_096]);
+        while !heard.ends_with(b"the-last") {
+            match way.read(&mut some).unwrap() {
+                0 => break,
+                bytes => heard.extend_from_slice(&some[..bytes]),
+            }
+        }
+        way.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        String::from_utf8(heard).unwrap().to_lowercase()
+    });
+    let sparing = config(&address)
+        .into_builder()
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .build();
+    let store = S3Store::new(&sparing, "vault");
+    let at = key("archives/a");
+    let put = store.put_locked(&at, Bytes::from_static(b"the-last"), 1_900_000_000_000);
+    assert_eq!(put.await.unwrap(), Written::Created);
+    let heard = heard.join().unwrap();
+    for header in [
+        "x-amz-checksum-crc32: ",
+        "x-amz-object-lock-mode: governance",
+        "x-amz-object-lock-retain-until-date: 2030-",
+        "if-none-match: *",
+    ] {
+        assert!(heard.contains(header), "{header} is not in {heard}");
+    }
 }

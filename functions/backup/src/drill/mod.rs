@@ -140,7 +140,7 @@ impl Drilling<'_> {
             Phase::Restoring => {
                 let wish = Wish::default();
                 let restoring = Restoring::new(&self.manifest, &wish, &run, vault, self.scratch.as_ref(), &Unseen).await?;
-                match restoring.put_back().await? {
+                match restoring.keeping_all().put_back().await? {
                     PutBackAll::HandedOver { .. } => Phase::Restoring,
                     PutBackAll::Whole(mark) => {
                         self.record.warnings = mark.warnings;

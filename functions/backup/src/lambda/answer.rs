@@ -57,6 +57,11 @@ pub fn has_failed(id: RunId) -> Answer {
     Answer::new(json!({"outcome": "has failed before", "id": id.to_string()}))
 }
 
+/// The backup was in the vault, for as long as its class is kept.
+pub fn was_taken(id: RunId) -> Answer {
+    Answer::new(json!({"outcome": "backed up before, and no longer kept", "id": id.to_string()}))
+}
+
 /// Another backup has taken its place, since nothing was heard of it.
 pub fn given_up(id: RunId, by: RunId) -> Answer {
     Answer::new(json!({"outcome": "given up", "id": id.to_string(), "by": by.to_string()}))

@@ -140,8 +140,13 @@ impl Case<'_> {
                 _ => Err(self.busy(with)),
             },
             Err(error) => {
+                let state = self.backup_state().await;
+                // A letter sent back long after: what it asked for was done, and the lifecycle has taken it since.
+                if matches!((&error, &state), (Error::NotFound { .. }, Ok(Some(BackupState::Done)))) {
+                    return self.ended(answer::was_taken(self.id)).await;
+                }
                 let failure = Failure::new(error.name(), error.next(), &error);
-                let recorded = matches!(self.backup_state().await, Ok(Some(BackupState::Failed { .. })));
+                let recorded = matches!(state, Ok(Some(BackupState::Failed { .. })));
                 self.failed(failure, recorded).await
             }
         }

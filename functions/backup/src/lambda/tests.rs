@@ -164,6 +164,17 @@ async fn who_finds_another_at_work_comes_again() {
     assert_eq!(home.handle(&silent, LATER).await.unwrap()["outcome"], "given up");
 }
 
+/// A dead letter may be sent back when the backup it asked for is no longer kept: it would be one again, for ever.
+#[tokio::test]
+async fn a_backup_that_is_no_longer_kept_was_taken() {
+    let home = Home::with_rows(3).await;
+    let message = asked(BackupTask::Backup, 1);
+    home.handle(&message, LATER).await.unwrap();
+    std::fs::remove_dir_all(home.folder.path().join("vault/manifests")).unwrap();
+    let told = home.handle(&message, LATER).await.unwrap();
+    assert_eq!(told["outcome"], "backed up before, and no longer kept");
+}
+
 /// What is recorded is told by `watch`: a second delivery would only fail again.
 #[tokio::test]
 async fn a_failure_on_the_record_ends_the_message() {

@@ -114,6 +114,7 @@ pub(crate) struct Restoring<'a> {
     /// The target's name.
     database: String,
     selection: Selection,
+    keeps_all: bool,
 }
 
 /// What became of putting back what was verified.
@@ -143,7 +144,13 @@ impl<'a> Restoring<'a> {
             progress,
             database: target.server().await?.database,
             selection: Selection::of(manifest, &wish.only)?,
+            keeps_all: false,
         })
+    }
+
+    /// So that the server takes nothing away before it is compared: nothing expires.
+    pub fn keeping_all(self) -> Restoring<'a> {
+        Restoring { keeps_all: true, ..self }
     }
 
     /// Puts back what has been verified.
@@ -152,7 +159,6 @@ impl<'a> Restoring<'a> {
         let mut mark = match looked.goes_on {
             Some(mark) => mark,
             None => {
-                self.check_views().await?;
                 let mark = self.first_mark(&looked);
                 self.set_mark(&mark).await?;
                 self.run.reached(Step::RestoreMarked)?;

@@ -45,6 +45,7 @@ impl Restoring<'_> {
                 }
             }
         }
+        self.check_fits()?;
         let wanted = self.selection.names(self.manifest);
         let is_in_the_way = |name: &String| *name != CONTROL && wanted.contains(name) && !looked.thrown_away.contains(name);
         looked.there = self
@@ -84,10 +85,10 @@ impl Restoring<'_> {
         }
     }
 
-    /// A store that has no views says so now, and not after all documents. Nothing is changed: a view is made at the end.
-    pub(super) async fn check_views(&self) -> Result<(), Error> {
-        for view in self.selection.collections(self.manifest).filter(|collection| collection.view) {
-            self.target.create(&self.namespace(view)?).await?;
+    /// A store that can't keep all of it (the embedded one has no views) says so now, and not when something was dropped or after all documents.
+    fn check_fits(&self) -> Result<(), Error> {
+        for collection in self.selection.collections(self.manifest) {
+            self.target.fits(&self.namespace(collection)?)?;
         }
         Ok(())
     }
@@ -107,10 +108,19 @@ impl Restoring<'_> {
             self.target.drop_namespace(name).await?;
             self.run.reached(Step::NamespaceDropped)?;
         }
-        // What is noted of collections that are not there: the backup's own notes take its place.
-        self.target.drop_namespace(CONTROL).await?;
-        self.run.reached(Step::NamespaceDropped)?;
-        for collection in self.selection.collections(self.manifest).filter(|collection| !collection.view) {
+        let collections = || self.selection.collections(self.manifest).filter(|collection| !collection.view);
+        for name in collections().map(|collection| &collection.name).filter(|name| *name != CONTROL) {
+            // A collection that somebody dropped has left what is of the moment for it: a receipt would say that a replayed batch is written.
+            if !mark.drops.contains(name) && self.target.identity(name).await?.is_none() {
+                self.target.drop_namespace(name).await?;
+            }
+        }
+        if self.selection.has(CONTROL) {
+            // What is noted of collections that are not there: the backup's own notes take its place.
+            self.target.drop_namespace(CONTROL).await?;
+            self.run.reached(Step::NamespaceDropped)?;
+        }
+        for collection in collections() {
             self.target.create(&self.namespace(collection)?).await?;
             self.run.reached(Step::NamespaceMade)?;
         }
@@ -119,12 +129,24 @@ impl Restoring<'_> {
 
     /// A collection or view, as the backup has it.
     pub(super) fn namespace(&self, collection: &Collection) -> Result<Namespace, Error> {
-        archive::namespace(&collection.metadata).map_err(|error| Error::Damaged {
+        let namespace = archive::namespace(&collection.metadata).map_err(|error| Error::Damaged {
             id: self.manifest.id.clone(),
             object: format!("the manifest, at `{}`", collection.name),
             problem: crate::error::chain(&error),
-        })
+        })?;
+        Ok(if self.keeps_all { keeping_all(namespace) } else { namespace })
     }
+}
+
+/// The same, but for what lets a server take documents away by itself: those that have expired since, or for which a capped collection has no room.
+fn keeping_all(mut namespace: Namespace) -> Namespace {
+    for option in ["expireAfterSeconds", "capped", "size", "max"] {
+        namespace.options.remove(option);
+    }
+    for index in &mut namespace.indexes {
+        index.remove("expireAfterSeconds");
+    }
+    namespace
 }
 
 /// The first few names.

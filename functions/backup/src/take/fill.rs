@@ -3,7 +3,7 @@
 use super::Work;
 use super::checkpoint::{Checkpoint, PartNote, Position};
 use super::plan::Plan;
-use crate::archive::{self, Writer};
+use crate::archive::{self, Described, Writer};
 use crate::hash::{Crc64, Sums, sha256_hex};
 use crate::id::Id;
 use crate::manifest::{Part, Range};
@@ -12,7 +12,7 @@ use bson::RawDocumentBuf;
 use bytes::Bytes;
 use documents::{DocumentStream, DocumentsError};
 use lake::{Key, Written};
-use ledger::{BackupRecord, BackupState, Step};
+use ledger::{BackupRecord, Step};
 use std::vec;
 
 /// The longest `_id` of a document at which a part may end: it stands in the part's note.
@@ -131,7 +131,7 @@ impl Work<'_> {
             let name = described.name.as_str();
             let open = match reading.open.take().filter(|open| open.namespace == namespace) {
                 Some(open) => open,
-                None => self.open(namespace, name, after, identity).await?,
+                None => self.open(namespace, described, after, identity).await?,
             };
             let open = reading.open.insert(open);
             while let Some(document) = self.next(open, name).await? {
@@ -143,6 +143,8 @@ impl Work<'_> {
                 part.add(name, document, open, checkpoint)?;
             }
             self.still_the_same(name, &open.identity).await?;
+            // Half restored, it would be read as if it were all.
+            self.refuse_half_restored().await?;
             part.end_range()?;
             part.position = Position::Before { namespace: namespace + 1 };
             if self.run.is_out_of_time() {
@@ -151,10 +153,21 @@ impl Work<'_> {
         }
     }
 
-    async fn open(&self, namespace: usize, name: &str, after: Option<&Id>, began_as: Option<&Option<Vec<u8>>>) -> Result<Open, Error> {
+    async fn open(
+        &self,
+        namespace: usize,
+        described: &Described,
+        after: Option<&Id>,
+        began_as: Option<&Option<Vec<u8>>>,
+    ) -> Result<Open, Error> {
         let database = self.services.database.as_ref();
+        let name = described.name.as_str();
         let identity = database.identity(name).await?;
-        if began_as.is_some_and(|began_as| *began_as != identity) {
+        let is_another = match began_as {
+            Some(began_as) => *began_as != identity,
+            None => self.is_renamed(described, identity.as_ref()).await?,
+        };
+        if is_another {
             return Err(changed(name));
         }
         let asked_ms = self.run.clock.now_ms();
@@ -167,6 +180,17 @@ impl Work<'_> {
             asked_ms,
             got_ms: asked_ms,
         })
+    }
+
+    /// Whether the collection that the plan is of has another name now, under which it would not be read. One that was dropped, or that a new version took the
+    /// place of, is gone for its readers too.
+    async fn is_renamed(&self, described: &Described, found: Option<&Vec<u8>>) -> Result<bool, Error> {
+        let planned = archive::namespace(&described.metadata)?.identity;
+        if planned.is_none() || planned.as_ref() == found {
+            return Ok(false);
+        }
+        let there = self.services.database.namespaces().await?;
+        Ok(there.iter().any(|namespace| namespace.identity == planned))
     }
 
     async fn next(&self, open: &mut Open, name: &str) -> Result<Option<RawDocumentBuf>, Error> {
@@ -205,8 +229,9 @@ impl Work<'_> {
     /// Puts a part into the vault, locked.
     pub(super) async fn put(&self, number: u32, bytes: Vec<u8>, ranges: Vec<Range>, plan: &Plan) -> Result<Part, Error> {
         let sha256 = sha256_hex(&bytes);
-        // Of its own bytes: what another attempt put under this key is the very same.
-        let digits = sha256.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0);
+        // Of its own bytes: what another worker put under this key is the very same. And of the attempt: what an earlier one put would go before the others.
+        let named = sha256_hex(format!("{} {sha256}", self.record.attempt).as_bytes());
+        let digits = named.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0);
         let key = keys::part(self.class(), self.record.id, number, digits)?;
         let part = Part {
             key: key.to_string(),
@@ -256,7 +281,7 @@ impl Work<'_> {
         })
         .await?;
         match there {
-            Some(record) if record.attempt == self.record.attempt && !matches!(record.state, BackupState::Failed { .. }) => Ok(()),
+            Some(record) if record.attempt == self.record.attempt && record.is_running() => Ok(()),
             _ => Err(Error::Overtaken { id: self.record.id }),
         }
     }
@@ -278,7 +303,8 @@ impl Filling {
             Some(mut current) => {
                 current.sums.add(&document);
                 current.documents += 1;
-                current.ended_ms = open.got_ms;
+                // A clock that is put back must not undo a backup at its very end.
+                current.ended_ms = open.got_ms.max(current.ended_ms);
                 current.last = document;
                 current
             }

@@ -4,6 +4,7 @@ use super::Work;
 use super::checkpoint::{Checkpoint, PartNote, Position, Start};
 use crate::archive::{self, Event, Prelude, Reader, Writer};
 use crate::manifest::{Consistency, LeftOut};
+use crate::restore::HalfRestored;
 use crate::{Error, stored};
 use documents::{Certainty, Database, Namespace, NamespaceKind};
 
@@ -33,6 +34,7 @@ impl Plan {
     pub async fn make(work: &Work<'_>) -> Result<Plan, Error> {
         let database = work.services.database.as_ref();
         let began_ms = work.run.clock.now_ms();
+        work.refuse_half_restored().await?;
         let server = database.server().await?;
         let policy = &work.request.policy;
         let (left_out, namespaces): (Vec<Namespace>, Vec<Namespace>) = database
@@ -102,6 +104,17 @@ impl Plan {
 }
 
 impl Work<'_> {
+    /// A database into which a restore is under way, or was given up, is not whole: a backup of it would claim to be one.
+    pub(super) async fn refuse_half_restored(&self) -> Result<(), Error> {
+        let database = self.services.database.as_ref();
+        let Some(text) = database.mark().await? else { return Ok(()) };
+        let by = HalfRestored::of_mark(&text).map_or_else(|| "a restore".to_owned(), |half| format!("the backup {}", half.backup));
+        Err(Error::HalfRestored {
+            database: database.server().await?.database,
+            by,
+        })
+    }
+
     /// The first part.
     pub(super) async fn put_prelude(&self, plan: &Plan) -> Result<Checkpoint, Error> {
         let mut writer = Writer::new(&plan.prelude.database, self.request.policy.part_bytes_max);

@@ -17,4 +17,5 @@ mod memory_database;
 mod restores;
 mod round_trip;
 mod taking;
+mod whole;
 mod writing;

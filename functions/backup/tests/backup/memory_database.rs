@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bson::{Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 use documents::key::key_of;
 use documents::{Certainty, Database, DocumentStream, DocumentsError, Namespace, NamespaceKind, PutBack, Server};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// What Tidemill notes of collections.
@@ -41,6 +41,8 @@ pub struct Memory {
 pub struct Content {
     pub collections: BTreeMap<String, Collection>,
     pub mark: Option<String>,
+    /// The collections of which there are receipts.
+    pub receipts: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -284,7 +286,11 @@ impl Database for MemoryDatabase {
             documents: BTreeMap::new(),
         };
         if let Some(there) = content.collections.remove(&namespace.name) {
-            made.documents = there.documents;
+            // All that is here is older than any expiry.
+            let expires = namespace.indexes.iter().any(|index| index.contains_key("expireAfterSeconds"));
+            if !expires {
+                made.documents = there.documents;
+            }
             made.identity = there.identity;
         } else {
             assert_eq!(namespace.kind, NamespaceKind::View, "a collection is made before it is completed");
@@ -299,6 +305,7 @@ impl Database for MemoryDatabase {
     async fn drop_namespace(&self, name: &str) -> Result<(), DocumentsError> {
         let mut memory = self.memory();
         memory.changes += 1;
+        memory.of(&self.name).receipts.remove(name);
         let collections = &mut memory.of(&self.name).collections;
         if name != CONTROL {
             collections.remove(name);

@@ -5,6 +5,7 @@ use crate::{
     Context, Failure, Status, commands,
     output::{json, numbers},
 };
+use ::backup::Error;
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
 use std::{
@@ -26,7 +27,12 @@ pub(super) async fn run(id: &str, file: &Path, at: &HomeAt, as_json: bool, conte
             return Err(Failure::wrong(error).next("name a file, or pipe it: … | mongorestore --archive --gzip"));
         }
         let exported = ::backup::export(&manifest, keep.vault.as_ref(), context.out.as_mut()).await;
-        exported.map_err(super::failure)?;
+        exported.map_err(|error| match error {
+            Error::Write { source } if source.kind() == ErrorKind::BrokenPipe => {
+                Failure::from(anyhow!("whoever reads the archive ended before it did: it is not whole there"))
+            }
+            error => super::failure(error),
+        })?;
         context.out.flush()?;
         return Ok(Status::Well);
     }

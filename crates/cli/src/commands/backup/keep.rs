@@ -147,5 +147,8 @@ pub(in crate::commands) fn new_id() -> RunId {
 
 /// The id that was typed.
 pub(in crate::commands) fn id(typed: &str, at: &HomeAt) -> Result<RunId, Failure> {
-    RunId::parse(typed).map_err(|error| Failure::wrong(error).next(format!("list the backups: {}", at.command("backup list"))))
+    RunId::parse(typed).map_err(|_| {
+        let error = anyhow!("`{typed}` is no backup's id: it has 26 letters and digits, all of them");
+        Failure::wrong(error).next(format!("list the backups: {}", at.command("backup list")))
+    })
 }

@@ -11,7 +11,7 @@ use crate::{
         tables::{Column, table},
     },
 };
-use ::backup::Listed;
+use ::backup::{Error, Listed};
 use lake::RunId;
 use ledger::{BackupRecord, BackupState};
 use serde_json::{Value, json};
@@ -62,6 +62,11 @@ pub(super) async fn run(at: &HomeAt, as_json: bool, context: &mut Context) -> En
         writeln!(context.out, "no backups yet\nnext: {}", at.command("backup"))?;
     } else {
         write!(context.out, "{}", table(&COLUMNS, rows.iter().map(Row::cells)))?;
+        for row in &rows {
+            if let (state, Some(why)) = row.state() {
+                write!(context.out, "{}", plain_lines(&format!("{} {state}: {why}\n", row.id())))?;
+            }
+        }
         if let Some(Row::InVault(newest)) = rows.iter().find(|row| matches!(row, Row::InVault(one) if one.manifest.is_ok())) {
             writeln!(context.out, "\nnext: {}", at.command(&format!("backup verify {}", newest.id)))?;
         }
@@ -94,7 +99,10 @@ impl Row {
     fn state(&self) -> (&'static str, Option<String>) {
         match self {
             Row::InVault(Listed { manifest: Ok(_), .. }) => ("whole", None),
-            Row::InVault(Listed { manifest: Err(error), .. }) => ("damaged", Some(chain(error))),
+            Row::InVault(Listed { manifest: Err(error), .. }) => match error {
+                Error::NewerFormat { .. } => ("newer", Some(chain(error))),
+                _ => ("damaged", Some(chain(error))),
+            },
             Row::Not(record) => match &record.state {
                 BackupState::Running => ("running", None),
                 BackupState::Failed { message, .. } => ("failed", Some(message.clone())),
@@ -105,10 +113,7 @@ impl Row {
 
     fn cells(&self) -> Vec<String> {
         let id = self.id().to_string();
-        let state = match self.state() {
-            (state, None) => state.to_owned(),
-            (state, Some(why)) => format!("{state}: {why}"),
-        };
+        let state = self.state().0.to_owned();
         let none = || "-".to_owned();
         match self {
             Row::InVault(Listed {

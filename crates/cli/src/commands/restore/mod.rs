@@ -76,7 +76,11 @@ pub(super) async fn run(typed: &Restore, at: &HomeAt, as_json: bool, context: &m
     )
     .await;
     watch.end();
-    match restored.map_err(backup::failure)? {
+    let restored = match restored {
+        Ok(restored) => restored,
+        Err(error) => return Err(unfinished(error, &target, at.command(&shown::again(typed, &manifest))).await),
+    };
+    match restored {
         Restored::Done(report) => show.ended(&report, typed.dry_run, context)?,
         // Only who has a deadline hands over.
         Restored::HandedOver { part, parts } => {
@@ -85,6 +89,16 @@ pub(super) async fn run(typed: &Restore, at: &HomeAt, as_json: bool, context: &m
         }
     }
     Ok(Status::Well)
+}
+
+/// A restore that failed. `again` goes on with it, when something was written already.
+async fn unfinished(error: ::backup::Error, target: &Target, again: String) -> Failure {
+    let failure = backup::failure(error);
+    match target.database.mark().await {
+        Ok(Some(_)) => failure.next(format!("{} is not whole; when that is mended, go on with it: {again}", target.name)),
+        // Nothing was written; or the database does not answer, and its mark says so when it does.
+        Ok(None) | Err(_) => failure,
+    }
 }
 
 /// What is told, and how.
@@ -155,22 +169,25 @@ impl Target {
             return Ok(false);
         }
         let only: BTreeSet<&String> = typed.only.iter().collect();
-        let of_another = match HalfRestored::of_mark(&mark) {
+        let (what, go_on) = match HalfRestored::of_mark(&mark) {
             Some(half) if half.backup == manifest.id && half.only.iter().eq(only) => return Ok(true),
-            Some(half) => format!(
-                "a restore of {} was begun into {} and did not come to its end",
-                half_restored::what(&half),
-                self.name
-            ),
-            None => format!(
-                "a restore by another version of this program was begun into {} and did not come to its end",
-                self.name
+            Some(half) => {
+                let words = shown::words(&half.backup, typed.into.as_ref(), &half.only);
+                (half_restored::what(&half), format!("go on with it: {}", at.command(&words)))
+            }
+            None => (
+                "a backup, by another version of this program,".to_owned(),
+                "go on with it by that version".to_owned(),
             ),
         };
-        let error = anyhow!("{of_another}, so it is not whole");
+        let error = anyhow!(
+            "a restore of {what} was begun into {} and did not come to its end, so it is not whole",
+            self.name
+        );
         let again = at.command(&format!("{} --start-over", shown::again(typed, manifest)));
         Err(Failure::wrong(error).next(format!(
-            "restore that one again to go on with it; or drop what it brought, and begin with this one: {again}"
+            "{go_on}; or drop what it brought, and begin with the backup {}: {again}",
+            manifest.id
         )))
     }
 }

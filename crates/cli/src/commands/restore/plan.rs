@@ -85,7 +85,7 @@ impl<'a> Plan<'a> {
         let names: Vec<String> = dropped.iter().map(|name| format!("`{name}`")).collect();
         match names.as_slice() {
             [] => format!("this restores into the database `{}`, which was backed up", self.manifest.database),
-            names => format!("this drops {} of {} first", names.join(", "), self.into),
+            names => format!("this drops {} first, in {}", names.join(", "), self.into),
         }
     }
 
@@ -251,6 +251,6 @@ mod tests {
 
         these stay as they are: strange
         ");
-        assert_eq!(plan.at_stake(), "this drops `orders` of MongoDB at h:27017 first");
+        assert_eq!(plan.at_stake(), "this drops `orders` first, in MongoDB at h:27017");
     }
 }

@@ -16,11 +16,16 @@ use std::io::{self, Write};
 
 /// The words that do the same again, on the same backup: what is newest may be another by then.
 pub(super) fn again(typed: &Restore, manifest: &Manifest) -> String {
-    let mut words = format!("restore {}", manifest.id);
-    if let Some(into) = &typed.into {
+    words(&manifest.id, typed.into.as_ref(), &typed.only)
+}
+
+/// The words that restore so.
+pub(super) fn words(backup: &str, into: Option<&String>, only: &[String]) -> String {
+    let mut words = format!("restore {backup}");
+    if let Some(into) = into {
         words.push_str(&format!(" --into {}", shell_word(into)));
     }
-    for only in &typed.only {
+    for only in only {
         words.push_str(&format!(" --only {}", shell_word(only)));
     }
     words

@@ -6,11 +6,13 @@ mod elsewhere;
 mod extractor;
 mod replay;
 mod report;
+mod since;
 mod skip;
 mod worker;
 
-pub use replay::{ReplayReport, started_since};
+pub use replay::ReplayReport;
 pub use report::{Extracted, ResourceReport, Skipped, Waiting, waiting};
+pub use since::Since;
 pub use worker::{Away, Problem, Problems, Workers, why_refused};
 
 use super::{

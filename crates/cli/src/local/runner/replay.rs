@@ -1,12 +1,12 @@
 //! Replay: `clean` and `load` again from `raw/`, under the pipeline file as it is now. The source is not asked.
 
-use super::{Problem, ResourceReport, Runner, RunnerError, Workers, clean_key, collections::Collections};
+use super::{Problem, ResourceReport, Runner, RunnerError, Since, Workers, clean_key, collections::Collections};
 use crate::{
     local::{Found, lock::Tried, objects::Keys, set_aside::SetAside},
     publish::{self, Published},
 };
 use jiff::Timestamp;
-use lake::{Part, RawKey, RunId};
+use lake::{Part, RawKey};
 use ledger::{Fact, Missing, ResourceId};
 use load::Replacement;
 use pipeline::{Checked, Name, Resource};
@@ -30,7 +30,7 @@ struct Replay<'a> {
 }
 
 impl Runner {
-    /// Goes through the resources' raw objects in their order: of the runs that started at `since` or later, or of all.
+    /// Goes through the resources' raw objects in their order: of the runs that were at work at `since` or later, or of all.
     ///
     /// # Errors
     /// [`RunnerError`] for what stops everything. A failed object is in the reports, and the others go on.
@@ -78,11 +78,6 @@ impl Runner {
     }
 }
 
-/// Whether a run started at this time or later.
-pub fn started_since(run: RunId, since: Timestamp) -> bool {
-    u64::try_from(since.as_millisecond()).map_or(true, |since_ms| run.started_ms() >= since_ms)
-}
-
 impl Replay<'_> {
     async fn resource(&self, resource: &Resource) -> Result<ReplayReport, RunnerError> {
         let pipeline = &self.checked.pipeline;
@@ -93,6 +88,11 @@ impl Replay<'_> {
         let mut replacement = None;
         // The run of which parts failed, and how many.
         let mut failed = (None, 0);
+        let id = ResourceId {
+            pipeline: pipeline.pipeline.clone(),
+            resource: resource.name.clone(),
+        };
+        let since = Since::of(self.runner.home.ledger.as_ref(), &id, self.since).await?;
         // In the order of their keys: run by run, and a run's marker after its parts.
         let mut keys = Keys::new(
             self.runner.home.store.clone(),
@@ -101,7 +101,7 @@ impl Replay<'_> {
         while let Some(key) = keys.next().await? {
             // What is not ours in the folder is passed over.
             let Ok(raw) = RawKey::parse(key.as_str()) else { continue };
-            if self.since.is_some_and(|since| !started_since(raw.run, since)) {
+            if !since.asks_for(raw.run) {
                 continue;
             }
             objects += 1;

@@ -161,6 +161,10 @@ impl Database for SqliteDatabase {
         Ok(Box::new(stream::Stream::new(&self.file, collection, after)?))
     }
 
+    fn fits(&self, namespace: &Namespace) -> Result<(), DocumentsError> {
+        make::fits(namespace)
+    }
+
     async fn create(&self, namespace: &Namespace) -> Result<(), DocumentsError> {
         make::fits(namespace)?;
         let create = |connection: &mut Connection| make::create(connection, &namespace.name);
