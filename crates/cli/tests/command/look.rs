@@ -25,6 +25,25 @@ async fn a_document_is_traced_to_its_raw_line() {
     ");
 }
 
+/// The first command of who finds the database gone.
+#[tokio::test]
+async fn documents_that_are_gone_are_missed() {
+    let desk = Desk::repository();
+    desk.type_in(&["run", "earthquakes", "--recorded"]).await;
+    assert_eq!(desk.type_in(&["doctor", "earthquakes"]).await.status, Status::Well);
+    for file in ["documents.db", "documents.db-wal", "documents.db-shm"] {
+        drop(std::fs::remove_file(desk.home().join(file)));
+    }
+    let said = desk.type_in(&["doctor", "earthquakes"]).await;
+    assert_eq!(said.status, Status::Failed, "{}", said.out);
+    let told = format!("{}{}", said.out, said.err);
+    assert!(told.contains("documents were loaded into it, and it is gone"), "{told}");
+    assert!(
+        told.contains("tidemill restore") && told.contains("tidemill replay earthquakes"),
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn a_key_of_several_fields_is_written_as_json() {
     let desk = Desk::repository();

@@ -367,7 +367,8 @@ async fn what_is_locked_goes_with_a_checksum_whatever_the_environment_says() {
                 bytes => heard.extend_from_slice(&some[..bytes]),
             }
         }
-        way.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        way.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .unwrap();
         String::from_utf8(heard).unwrap().to_lowercase()
     });
     let sparing = config(&address)

@@ -15,12 +15,15 @@ use crate::{
     publish::at_odds,
 };
 use documents::{Contract, DocumentsError};
-use ledger::{Clock as _, CollectionClaim, ResourceId, RunFilter};
+use ledger::{Clock as _, CollectionClaim, Fact, ResourceId, RunFilter};
 use pipeline::{Resource, WriteDisposition};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// The newest runs of a resource that are looked through for documents that were loaded.
+const LOOKED_AT_FOR_LOADS: usize = 20;
 
 pub(super) async fn checkup(typed: &Doctor, at: &HomeAt, folder: &Path) -> Result<Checkup, Failure> {
     let destination = at.destination()?;
@@ -42,6 +45,9 @@ pub(super) async fn checkup(typed: &Doctor, at: &HomeAt, folder: &Path) -> Resul
     if let Some(home) = &home {
         for (declared, found) in declared.iter().zip(&mut collections) {
             found.also = declared.beside(home, at).await?;
+            if found.documents.is_none() && found.error.is_none() {
+                found.also.extend(declared.gone(home, at).await?);
+            }
         }
     }
     let half_restored = match documents {
@@ -117,6 +123,33 @@ impl Declared {
             wrong.push(Wrong { what, next });
         }
         Ok(wrong)
+    }
+
+    /// Of a collection that is not there: whether it was, as the ledger knows of the newest runs.
+    async fn gone(&self, home: &Home, at: &HomeAt) -> Result<Option<Wrong>, Failure> {
+        if !home.places.of(&self.id)?.iter().any(|place| place.is(&home.place)) {
+            return Ok(None);
+        }
+        let filter = RunFilter {
+            pipeline: Some(self.id.pipeline.clone()),
+            resource: Some(self.id.resource.clone()),
+            limit: Some(LOOKED_AT_FOR_LOADS),
+        };
+        for run in home.ledger.runs(&filter).await? {
+            let facts = home.ledger.facts(run.id, &self.id, &run.definition).await?;
+            let inserted = |fact: &Fact| matches!(fact, Fact::Load(tally) if tally.inserted > 0);
+            if facts.iter().any(|(_, fact)| inserted(fact)) {
+                let restore = at.command("restore");
+                return Ok(Some(Wrong {
+                    what: "documents were loaded into it, and it is gone".to_owned(),
+                    next: Some(format!(
+                        "{restore}   (the newest backup); without one: {}",
+                        at.command(&format!("replay {}", self.typed))
+                    )),
+                }));
+            }
+        }
+        Ok(None)
     }
 
     fn found(&self, documents: Option<u64>, differs: Option<Vec<String>>, error: Option<&DocumentsError>) -> CollectionFound {

@@ -10,7 +10,7 @@ use crate::{
     arguments::Restore,
     half_restored,
     local::lock::Work,
-    output::{json, plain::plain_lines},
+    output::{json, numbers::iso, plain::plain_lines},
 };
 use ::backup::{HalfRestored, Restored, Wanted, Wish, manifest::Manifest};
 use anyhow::anyhow;
@@ -19,6 +19,7 @@ use backup::{
     watch::Watch,
 };
 use documents::{Database, DocumentsError};
+use ledger::RunFilter;
 use plan::Plan;
 use since::Since;
 use std::{collections::BTreeSet, io::Write, sync::Arc};
@@ -192,7 +193,7 @@ impl Target {
     }
 }
 
-/// What brings what was loaded since the backup began. A ledger that is lost knows no pipelines.
+/// What brings what was loaded since the backup began. A ledger that is lost knows no pipelines: then it is what the user has to complete.
 async fn next(keep: &Keep, plan: &Plan<'_>, target: &Target, manifest: &Manifest, at: &HomeAt) -> Result<Vec<String>, Failure> {
     if !target.is_loaded {
         return Ok(Vec::new());
@@ -203,7 +204,18 @@ async fn next(keep: &Keep, plan: &Plan<'_>, target: &Target, manifest: &Manifest
         at,
         began_ms: manifest.began_ms,
     };
-    Ok(since.commands(&plan.collections().map(str::to_owned).collect()).await?)
+    let commands = since.commands(&plan.collections().map(str::to_owned).collect()).await?;
+    let newest = RunFilter {
+        limit: Some(1),
+        ..RunFilter::default()
+    };
+    if commands.is_empty() && keep.ledger.runs(&newest).await?.is_empty() {
+        return Ok(vec![at.command(&format!(
+            "replay PIPELINE --since {}   (for each pipeline)",
+            iso(manifest.began_ms)
+        ))]);
+    }
+    Ok(commands)
 }
 
 /// Asks, where something is at stake. Whoever can't be asked must have said so before.
