@@ -38,7 +38,9 @@ pub enum Error {
         "the database `{database}` has no documents: a backup of it would hide that something is wrong; if it is meant to be empty, say `--allow-empty`"
     )]
     Empty { database: String },
-    #[error("the collection `{collection}` was replaced by another while it was read: the backup begins anew when it is tried again")]
+    #[error(
+        "the collection `{collection}` was replaced by another or renamed while it was read: the backup begins anew when it is tried again"
+    )]
     Changed { collection: String },
     #[error(
         "`{collection}` is a time-series collection, which this version can't back up: leave it out by name (`--leave-out {collection}`), and keep it another way"
@@ -58,6 +60,9 @@ pub enum Error {
     NoKey { collection: String },
     #[error("another worker goes on with {id}")]
     Overtaken { id: RunId },
+
+    #[error("another restore is at work in the database `{database}`: this one stopped; let the other come to its end")]
+    RestoredByAnother { database: String },
 
     #[error("the backup {id} has no collection {names}: `tidemill backup verify {id}` shows those it has")]
     UnknownCollections { id: String, names: String },
@@ -120,6 +125,7 @@ impl Error {
             Error::LongKey { .. } => "LongKey",
             Error::NoKey { .. } => "NoKey",
             Error::Overtaken { .. } => "Overtaken",
+            Error::RestoredByAnother { .. } => "RestoredByAnother",
             Error::UnknownCollections { .. } => "UnknownCollections",
             Error::NotEmpty { .. } => "NotEmpty",
             Error::HalfRestored { .. } => "HalfRestored",
@@ -138,7 +144,11 @@ impl Error {
             Error::Vault(StoreError::Io { .. }) | Error::Ledger(LedgerError::Unavailable { .. }) => Next::Retry,
             // A server that is away or has too much to do; not one that does not let us in, or a setting that is wrong.
             Error::Documents(error) if error.passes() => Next::Retry,
-            Error::Changed { .. } | Error::Overtaken { .. } | Error::OutOfTime { .. } | Error::Interrupted(_) => Next::Retry,
+            Error::Changed { .. }
+            | Error::Overtaken { .. }
+            | Error::RestoredByAnother { .. }
+            | Error::OutOfTime { .. }
+            | Error::Interrupted(_) => Next::Retry,
             Error::Vault(_) | Error::Ledger(_) | Error::Documents(_) | Error::Key(_) | Error::Archive(_) => Next::Alarm,
             Error::NotFound { .. }
             | Error::Damaged { .. }

@@ -55,10 +55,29 @@ pub(super) fn find_stamps<'a>(
 
 /// `insert` of some documents, each for itself.
 pub(super) fn insert<'a>(collection: &str, documents: impl Iterator<Item = &'a [u8]> + Clone) -> Result<RawDocumentBuf, Unreadable> {
+    insert_with(collection, documents, false)
+}
+
+/// The same, whether the collection's validator would take the documents or not.
+pub(super) fn insert_unvalidated<'a>(
+    collection: &str,
+    documents: impl Iterator<Item = &'a [u8]> + Clone,
+) -> Result<RawDocumentBuf, Unreadable> {
+    insert_with(collection, documents, true)
+}
+
+fn insert_with<'a>(
+    collection: &str,
+    documents: impl Iterator<Item = &'a [u8]> + Clone,
+    unvalidated: bool,
+) -> Result<RawDocumentBuf, Unreadable> {
     let bytes: usize = documents.clone().map(|document| document.len() + STATEMENT_BYTES_MAX).sum();
     let mut command = Writer::with_capacity(256 + bytes);
     command.string("insert", collection);
     command.unordered();
+    if unvalidated {
+        command.element(kind::BOOLEAN, "bypassDocumentValidation", &[1]);
+    }
     command.within(kind::ARRAY, "documents", |command| {
         for (at, document) in documents.enumerate() {
             command.numbered(at, kind::DOCUMENT, document);

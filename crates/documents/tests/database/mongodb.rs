@@ -158,6 +158,20 @@ async fn documents_of_others_come_back() {
     assert_eq!(names(&*stores.database).await, ["Theirs and more"]);
 }
 
+/// A loader that goes on beside a restore sets the validator of its contract, which an older document need not pass.
+#[tokio::test]
+async fn documents_that_a_validator_would_not_take_come_back() {
+    let (database, stores) = new();
+    database.command(json!({"create": "strict", "validator": {"a": {"$gt": 0}}}));
+    let well = rawdoc! { "_id": 1, "a": 1 };
+    let older = rawdoc! { "_id": 2, "a": -1 };
+    let put = stores.database.put_back("strict", &[&well, &older]).await.unwrap();
+    assert_eq!((put.inserted, put.already_there), (2, 0));
+    let again = stores.database.put_back("strict", &[&well, &older]).await.unwrap();
+    assert_eq!((again.inserted, again.already_there), (0, 2));
+    assert_eq!(all(&*stores.database, "strict", None).await, [well, older]);
+}
+
 #[tokio::test]
 async fn a_swap_that_is_under_way_is_not_told() {
     let (database, stores) = new();

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Mark {
     /// The backup's id.
     pub backup: String,
+    /// Which worker is at it: another that goes on writes its own, and this one stops.
+    #[serde(default)]
+    pub holder: String,
     /// The collections that alone are restored; empty: all. In order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<String>,

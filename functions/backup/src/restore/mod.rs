@@ -18,6 +18,8 @@ pub use mark::HalfRestored;
 pub(crate) use mark::Mark;
 use mark::Stage;
 use selection::Selection;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Mutex;
 
 /// How a backup is put back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,7 +98,7 @@ pub async fn restore(
     match restoring.put_back().await? {
         PutBackAll::HandedOver { part } => Ok(restoring.handed_over(part)),
         PutBackAll::Whole(mark) => {
-            target.set_mark(None).await?;
+            restoring.take_mark_away().await?;
             run.reached(Step::RestoreEnded)?;
             Ok(Restored::Done(restoring.report(&mark)))
         }
@@ -115,6 +117,10 @@ pub(crate) struct Restoring<'a> {
     database: String,
     selection: Selection,
     keeps_all: bool,
+    /// Which worker this is.
+    holder: String,
+    /// The mark as it was seen or written last.
+    seen: Mutex<Option<String>>,
 }
 
 /// What became of putting back what was verified.
@@ -145,6 +151,8 @@ impl<'a> Restoring<'a> {
             database: target.server().await?.database,
             selection: Selection::of(manifest, &wish.only)?,
             keeps_all: false,
+            holder: format!("{:016x}", RandomState::new().hash_one(&manifest.id)),
+            seen: Mutex::default(),
         })
     }
 
@@ -157,7 +165,14 @@ impl<'a> Restoring<'a> {
     pub async fn put_back(&self) -> Result<PutBackAll, Error> {
         let looked = self.look().await?;
         let mut mark = match looked.goes_on {
-            Some(mark) => mark,
+            Some(mark) => {
+                let mark = Mark {
+                    holder: self.holder.clone(),
+                    ..mark
+                };
+                self.set_mark(&mark).await?;
+                mark
+            }
             None => {
                 let mark = self.first_mark(&looked);
                 self.set_mark(&mark).await?;

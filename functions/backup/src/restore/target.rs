@@ -7,6 +7,7 @@ use crate::manifest::Collection;
 use crate::{Error, archive};
 use documents::{DocumentsError, Namespace};
 use ledger::Step;
+use std::sync::PoisonError;
 
 /// What there is in the target.
 #[derive(Debug, Default)]
@@ -23,7 +24,9 @@ impl Restoring<'_> {
     /// Whether the target can be restored into. Nothing is changed.
     pub(super) async fn look(&self) -> Result<Looked, Error> {
         let mut looked = Looked::default();
-        if let Some(text) = self.target.mark().await? {
+        let text = self.target.mark().await?;
+        self.seen(text.clone());
+        if let Some(text) = text {
             match serde_json::from_str::<Mark>(&text) {
                 Ok(mark) if self.wish.start_over => looked.thrown_away = mark.makes,
                 Ok(mark) if mark.backup == self.manifest.id && mark.only == self.selection.only() => {
@@ -76,6 +79,7 @@ impl Restoring<'_> {
         }
         Mark {
             backup: self.manifest.id.clone(),
+            holder: self.holder.clone(),
             only: self.selection.only(),
             stage: Stage::Dropping,
             makes,
@@ -99,12 +103,41 @@ impl Restoring<'_> {
             collection: self.database.clone(),
             source: error.into(),
         })?;
-        Ok(self.target.set_mark(Some(&text)).await?)
+        self.still_ours().await?;
+        self.target.set_mark(Some(&text)).await?;
+        self.seen(Some(text));
+        Ok(())
+    }
+
+    /// Takes the mark away: the target is whole.
+    pub(super) async fn take_mark_away(&self) -> Result<(), Error> {
+        self.still_ours().await?;
+        self.target.set_mark(None).await?;
+        self.seen(None);
+        Ok(())
+    }
+
+    /// Whether the mark is as this worker saw or wrote it last. Looking and writing are two steps, so two workers that begin in the same moment may both pass
+    /// once; the one whose mark was written over stops at its next step.
+    pub(super) async fn still_ours(&self) -> Result<(), Error> {
+        let there = self.target.mark().await?;
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match *seen == there {
+            true => Ok(()),
+            false => Err(Error::RestoredByAnother {
+                database: self.database.clone(),
+            }),
+        }
+    }
+
+    fn seen(&self, text: Option<String>) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = text;
     }
 
     /// Takes away what is in the way, and makes the collections.
     pub(super) async fn drop_and_make(&self, mark: &Mark) -> Result<(), Error> {
         for name in &mark.drops {
+            self.still_ours().await?;
             self.target.drop_namespace(name).await?;
             self.run.reached(Step::NamespaceDropped)?;
         }

@@ -12,6 +12,10 @@ use ledger::{BackupRecord, BackupState, Run, Step};
 /// How many of the newest backups are looked through for one that is at work.
 const LOOKED_AT: usize = 100;
 
+/// How old an attempt may be that is gone on with. The lifecycle takes parts away three days after the manifests of their class, and it may be up to a day late with
+/// a manifest: the first parts of an attempt that is older than two days could be gone before its manifest is.
+const ATTEMPT_MS_MAX: i64 = 47 * 60 * 60 * 1_000;
+
 pub(super) enum Begun {
     /// It is in the vault already.
     Done(Box<Manifest>),
@@ -51,6 +55,7 @@ pub(super) async fn begin(request: &Request, run: &Run, services: &Services) -> 
     let record = change_backup(ledger, request.id, |there| match there {
         None => Some(BackupRecord::begin(request.id, class.as_str(), now_ms)),
         Some(record) if matches!(record.state, BackupState::Failed { given_up_by: None, .. }) => Some(record.anew(now_ms)),
+        Some(record) if record.is_running() && now_ms.saturating_sub(record.began_ms) > ATTEMPT_MS_MAX => Some(record.anew(now_ms)),
         Some(record) if record.is_running() => Some(BackupRecord {
             seen_ms: now_ms.max(record.seen_ms),
             ..record.clone()

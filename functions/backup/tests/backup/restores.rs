@@ -1,9 +1,11 @@
 //! Into what a backup is restored, and how much of it.
 
 use crate::desk::{Desk, Watch, id};
-use crate::memory_database::CONTROL;
+use crate::memory_database::{CONTROL, MemoryDatabase};
 use backup::{Error, Wish};
 use bson::doc;
+use ledger::{Interrupted, Observer, Step};
+use std::sync::Arc;
 
 fn only(names: &[&str]) -> Wish {
     Wish {
@@ -66,6 +68,37 @@ async fn a_target_with_something_in_the_way_is_left_alone_unless_it_may_be_repla
     let noted = target.documents(CONTROL);
     let noted: Vec<&str> = noted.iter().map(|it| it.get_str("visible").unwrap()).collect();
     assert_eq!(noted, ["run-1", "kept", "run-1"]);
+}
+
+/// Another worker goes on with the restore, in the middle of this one.
+struct Rival(MemoryDatabase);
+
+impl Observer for Rival {
+    fn reached(&self, step: &Step) -> Result<(), Interrupted> {
+        if matches!(step, Step::PartPutBack { .. }) {
+            let mut memory = self.0.memory();
+            let mark = memory.of("copy").mark.as_mut().unwrap();
+            let mut text: serde_json::Value = serde_json::from_str(mark).unwrap();
+            text["holder"] = "another".into();
+            *mark = text.to_string();
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_restore_into_one_database_one_stops_and_takes_no_mark_away() {
+    let desk = Desk::small();
+    let manifest = desk.take(id(0)).await;
+    let target = desk.database.beside("copy");
+    let run = desk.run(Arc::new(Rival(target.clone())), None);
+    let error = desk.restore_by(&manifest, &Wish::default(), &target, &run).await.unwrap_err();
+    assert!(matches!(error, Error::RestoredByAnother { .. }), "{error}");
+    assert!(target.content().mark.is_some_and(|mark| mark.contains("another")));
+    // Who goes on with it comes to its end.
+    desk.restore(&manifest, &Wish::default(), &target).await.unwrap();
+    assert_eq!(target.content().mark, None);
+    assert_eq!(target.documents("orders"), desk.database.documents("orders"));
 }
 
 #[tokio::test]

@@ -121,6 +121,24 @@ async fn no_part_of_a_failed_attempt_is_used_again() {
     assert!(!left.iter().any(named), "{left:?}");
 }
 
+/// Its first parts would be taken away before its manifest.
+#[tokio::test]
+async fn an_attempt_that_began_days_ago_is_not_gone_on_with() {
+    const HOUR_MS: i64 = 60 * 60 * 1_000;
+    for (hours, goes_on) in [(46, true), (48, false)] {
+        let desk = Desk::small();
+        desk.take_by(id(0), &desk.run(Watch::stop_after(6), None)).await.unwrap_err();
+        let left = desk.vault().list("archives/", None, 1_000).await.unwrap();
+        assert!(!left.is_empty());
+        desk.pass(hours * HOUR_MS);
+        let manifest = desk.take(id(0)).await;
+        desk.verify(&manifest).await.unwrap();
+        let named = |key: &lake::Key| manifest.parts.iter().any(|part| part.key == key.as_str());
+        assert_eq!(left.iter().any(named), goes_on, "after {hours} hours");
+        assert_eq!(desk.part_notes().await, 0);
+    }
+}
+
 /// A manifest by another program, with all its checks right.
 #[tokio::test]
 async fn a_description_of_something_else_is_refused_before_anything_is_changed() {

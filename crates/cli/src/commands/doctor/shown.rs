@@ -1,10 +1,8 @@
 //! What the doctor found, as text for people.
 
 use super::checkup::{Checkup, CollectionFound, HomeFound, Server, StoreFound, Wrong};
-use crate::output::{
-    numbers::{bytes, count, counted, duration},
-    plain::plain,
-};
+use crate::output::numbers::{bytes, count, counted, duration};
+use crate::output::plain::plain;
 use std::fmt::Write;
 
 /// Width of what stands before a finding.

@@ -7,7 +7,7 @@ use super::super::command::{self, cut};
 use super::super::control::majority;
 use super::super::declare::is_answer;
 use super::super::error::{Fault, FaultKind};
-use super::super::reply::{self, Meaning};
+use super::super::reply::{self, Meaning, Reply};
 use super::patiently;
 use crate::{Namespace, NamespaceKind, PutBack};
 
@@ -60,11 +60,35 @@ pub(super) async fn put_back(store: &MongoDocuments, collection: &str, documents
     Ok(total)
 }
 
+/// A loader that is at work may have set the collection's validator meanwhile, which older documents need not pass: these are put back all the same.
 async fn insert(store: &MongoDocuments, collection: &str, documents: &[&RawDocument]) -> Result<PutBack, Fault> {
     let bytes = documents.iter().map(|document| document.as_bytes());
-    let command = command::insert(collection, bytes).map_err(|problem| Fault::damaged(problem.to_string()))?;
-    let reply = store.link.command(command).await?;
-    let reply = reply::read(&reply).map_err(|problem| Fault::damaged(problem.to_owned()))?;
+    let command = command::insert(collection, bytes.clone()).map_err(|problem| Fault::damaged(problem.to_string()))?;
+    let reply = read(&store.link.command(command).await?)?;
+    if !reply.errors.iter().any(|error| matches!(error.meaning, Meaning::Refused(_))) {
+        return put(store, reply, documents.len()).await;
+    }
+    let command = command::insert_unvalidated(collection, bytes).map_err(|problem| Fault::damaged(problem.to_string()))?;
+    let again = read(&store.link.command(command).await.map_err(|fault| Fault {
+        text: format!(
+            "{}; the validator of the collection does not take all of the backup, and to pass it by needs the role `dbAdmin`: give it to the user, or pause what loads and type the same restore with `--start-over`",
+            fault.text
+        ),
+        ..fault
+    })?)?;
+    let again = put(store, again, documents.len()).await?;
+    Ok(PutBack {
+        inserted: reply.found + again.inserted,
+        already_there: again.already_there.saturating_sub(reply.found),
+    })
+}
+
+fn read(reply: &Document) -> Result<Reply, Fault> {
+    reply::read(reply).map_err(|problem| Fault::damaged(problem.to_owned()))
+}
+
+/// What became of documents that were inserted, each for itself.
+async fn put(store: &MongoDocuments, reply: Reply, documents: usize) -> Result<PutBack, Fault> {
     let (mut taken, mut failed) = (0, None);
     for error in reply.errors {
         let (kind, code, words) = match error.meaning {
@@ -85,7 +109,7 @@ async fn insert(store: &MongoDocuments, collection: &str, documents: &[&RawDocum
     if let Some((kind, code, words)) = failed {
         return Err(store.fault(kind, code, words).await);
     }
-    if reply.found + taken != documents.len() as u64 {
+    if reply.found + taken != documents as u64 {
         return Err(Fault::damaged("the server does not say what became of each document".to_owned()));
     }
     Ok(PutBack {
@@ -133,7 +157,23 @@ async fn indexes(store: &MongoDocuments, namespace: &Namespace) -> Result<Vec<St
 async fn create_indexes(store: &MongoDocuments, collection: &str, indexes: &[Document]) -> Result<(), Fault> {
     let indexes: Vec<Bson> = indexes.iter().cloned().map(Bson::Document).collect();
     let command = doc! { "createIndexes": collection, "indexes": indexes, "writeConcern": majority() };
-    store.link.long_command(command).await.map(drop)
+    store
+        .link
+        .long_command(command)
+        .await
+        .map(drop)
+        .map_err(|fault| still_building(fault, collection))
+}
+
+/// A build that was not waited for to its end is none that failed.
+fn still_building(mut fault: Fault, collection: &str) -> Fault {
+    if matches!(fault.kind, FaultKind::Unreachable | FaultKind::Passing) {
+        fault.text = format!(
+            "{}; a server that was building indexes of `{collection}` goes on by itself: restore the same again, which waits for them",
+            fault.text
+        );
+    }
+    fault
 }
 
 async fn validator(store: &MongoDocuments, namespace: &Namespace) -> Result<Option<String>, Fault> {
@@ -157,5 +197,25 @@ fn told(result: Result<(), Fault>, what: impl FnOnce() -> String) -> Result<Opti
         Ok(()) => Ok(None),
         Err(fault) if is_answer(&fault) => Ok(Some(format!("{}: the server says: {}", what(), fault.text))),
         Err(fault) => Err(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_that_takes_longer_than_is_waited_for_says_what_to_do() {
+        let slow = still_building(Fault::not_ours("no answer".to_owned()), "orders");
+        assert_eq!(slow.text, "no answer");
+        let mut fault = Fault::not_ours("no answer".to_owned());
+        fault.kind = FaultKind::Passing;
+        let slow = still_building(fault, "orders");
+        assert!(
+            slow.text.starts_with("no answer; ") && slow.text.contains("`orders` goes on"),
+            "{}",
+            slow.text
+        );
+        assert!(slow.text.contains("restore the same again"), "{}", slow.text);
     }
 }

@@ -14,6 +14,7 @@ pub enum Keys {
     /// Among them equal numbers of different types: they are one key, and the type is that of the last that was written.
     Mixed,
     /// Some servers keep the type of the first: equal numbers are of one type.
+    #[cfg_attr(not(feature = "mongodb"), allow(dead_code, reason = "only the suite of the servers has it"))]
     OfOneType,
 }
 
