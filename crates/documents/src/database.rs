@@ -89,6 +89,11 @@ pub trait Database: Send + Sync {
         Ok(())
     }
 
+    /// Whether these documents can be put back into this store; else the error that putting them back would end with. Asked before anything is changed.
+    fn fits_documents(&self, _collection: &str, _documents: &[&RawDocument]) -> Result<(), DocumentsError> {
+        Ok(())
+    }
+
     /// Makes a collection with its options, but for the validator, and without its indexes; well too when it is there already.
     async fn create(&self, namespace: &Namespace) -> Result<(), DocumentsError>;
 

@@ -2,7 +2,7 @@
 //!
 //! Memory: one part as stored, and what it takes to read it (17 MB at most).
 
-use crate::archive::{self, Event, Prelude, Reader};
+use crate::archive::{self, Documents, Event, Prelude, Reader};
 use crate::hash::Sums;
 use crate::manifest::{Collection, Manifest, Part};
 use crate::{Error, Progress, stored};
@@ -40,9 +40,12 @@ pub struct VerifiedCollection {
 /// [`Error::Damaged`] and [`Error::MissingPart`] say which object; others, that the vault could not be read.
 pub async fn verify(manifest: &Manifest, vault: &dyn Store, progress: &dyn Progress) -> Result<Verified, Error> {
     let mut verification = Verification::default();
-    while verification.next(manifest, vault, progress).await? {}
+    while verification.next(manifest, vault, progress, &|_| Ok(())).await? {}
     Ok(verified(manifest))
 }
+
+/// What else is looked at of the documents, batch by batch.
+pub(crate) type Look<'a> = &'a (dyn Fn(&Documents<'_>) -> Result<(), Error> + Sync);
 
 /// How far a backup is verified. It can be kept, and gone on with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,12 +62,19 @@ pub(crate) struct Verification {
 
 impl Verification {
     /// Goes on until all is verified; `false` when the time was up before.
-    pub async fn go_on(&mut self, manifest: &Manifest, run: &Run, vault: &dyn Store, progress: &dyn Progress) -> Result<bool, Error> {
+    pub async fn go_on(
+        &mut self,
+        manifest: &Manifest,
+        run: &Run,
+        vault: &dyn Store,
+        progress: &dyn Progress,
+        look: Look<'_>,
+    ) -> Result<bool, Error> {
         while !self.is_done(manifest) {
             if run.is_out_of_time() {
                 return Ok(false);
             }
-            self.next(manifest, vault, progress).await?;
+            self.next(manifest, vault, progress, look).await?;
         }
         Ok(true)
     }
@@ -74,7 +84,7 @@ impl Verification {
     }
 
     /// Verifies the next part. `false` when there is none.
-    async fn next(&mut self, manifest: &Manifest, vault: &dyn Store, progress: &dyn Progress) -> Result<bool, Error> {
+    async fn next(&mut self, manifest: &Manifest, vault: &dyn Store, progress: &dyn Progress, look: Look<'_>) -> Result<bool, Error> {
         let Some(part) = manifest.parts.get(self.part) else {
             return Ok(false);
         };
@@ -87,7 +97,7 @@ impl Verification {
             in_range: 0,
             ends: 0,
         };
-        self.read(&mut reading, &bytes)?;
+        self.read(&mut reading, &bytes, look)?;
         self.part += 1;
         self.bytes += part.size;
         let number = |parts: usize| u32::try_from(parts).unwrap_or(u32::MAX);
@@ -95,7 +105,7 @@ impl Verification {
         Ok(true)
     }
 
-    fn read(&mut self, reading: &mut PartReading<'_>, bytes: &[u8]) -> Result<(), Error> {
+    fn read(&mut self, reading: &mut PartReading<'_>, bytes: &[u8], look: Look<'_>) -> Result<(), Error> {
         let mut reader = match self.part {
             0 => Reader::of_archive(),
             _ => Reader::of_part(&reading.manifest.database),
@@ -118,6 +128,7 @@ impl Verification {
                     if read != documents.count {
                         return Err(reading.damaged(format!("a document of `{}` is not BSON", documents.collection)));
                     }
+                    look(&documents)?;
                     self.documents += documents.count as u64;
                 }
                 Event::End { collection, crc64 } => {

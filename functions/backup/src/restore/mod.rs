@@ -8,6 +8,7 @@ mod put_back;
 mod selection;
 mod target;
 
+use crate::archive::Documents;
 use crate::manifest::Manifest;
 use crate::verify::{Verification, Verified, verified};
 use crate::{Error, Progress};
@@ -82,7 +83,8 @@ pub async fn restore(
     // What can't be restored into is said before hours of reading.
     let looked = restoring.look().await?;
     let mut verification = Verification::default();
-    if !verification.go_on(manifest, run, vault, progress).await? {
+    let look = |documents: &Documents<'_>| restoring.check_documents(documents);
+    if !verification.go_on(manifest, run, vault, progress, &look).await? {
         return Err(Error::OutOfTime {
             id: manifest.id.clone(),
             part: count(verification.part),
@@ -129,7 +131,7 @@ pub(crate) enum PutBackAll {
         part: usize,
     },
     /// All is there. The mark still stands.
-    Whole(Mark),
+    Whole(Box<Mark>),
 }
 
 impl<'a> Restoring<'a> {
@@ -194,7 +196,7 @@ impl<'a> Restoring<'a> {
                 part: self.manifest.parts.len(),
             });
         }
-        Ok(PutBackAll::Whole(mark))
+        Ok(PutBackAll::Whole(Box::new(mark)))
     }
 
     pub fn report(&self, mark: &Mark) -> Report {

@@ -83,8 +83,7 @@ impl Restoring<'_> {
     }
 
     async fn put_back_batch(&self, documents: &Documents<'_>, tally: &mut Tally) -> Result<(), Error> {
-        let wanted = |document: &&RawDocument| self.selection.wants(documents.collection, document);
-        let batch: Vec<&RawDocument> = documents.iter().filter(wanted).collect();
+        let batch: Vec<&RawDocument> = self.wanted(documents).collect();
         if batch.is_empty() {
             return Ok(());
         }

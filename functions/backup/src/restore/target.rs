@@ -3,8 +3,10 @@
 use super::Restoring;
 use super::mark::{Mark, Stage};
 use super::selection::CONTROL;
+use crate::archive::Documents;
 use crate::manifest::Collection;
 use crate::{Error, archive};
+use bson::RawDocument;
 use documents::{DocumentsError, Namespace};
 use ledger::Step;
 use std::sync::PoisonError;
@@ -95,6 +97,22 @@ impl Restoring<'_> {
             self.target.fits(&self.namespace(collection)?)?;
         }
         Ok(())
+    }
+
+    /// The same of documents: what Tidemill did not write is nothing for the embedded store.
+    pub(super) fn check_documents(&self, documents: &Documents<'_>) -> Result<(), Error> {
+        if !self.selection.touches(documents.collection) {
+            return Ok(());
+        }
+        let wanted: Vec<&RawDocument> = self.wanted(documents).collect();
+        Ok(self.target.fits_documents(documents.collection, &wanted)?)
+    }
+
+    /// The documents of a batch that are restored.
+    pub(super) fn wanted<'d>(&self, documents: &'d Documents<'_>) -> impl Iterator<Item = &'d RawDocument> {
+        documents
+            .iter()
+            .filter(|document| self.selection.wants(documents.collection, document))
     }
 
     pub(super) async fn set_mark(&self, mark: &Mark) -> Result<(), Error> {

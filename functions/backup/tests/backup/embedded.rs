@@ -109,3 +109,19 @@ async fn views_are_refused_before_anything_is_changed() {
     assert!(matches!(restored, Err(backup::Error::Documents(_))), "{restored:?}");
     assert!(!file.exists());
 }
+
+/// What Tidemill did not write has no rank, so the embedded store can't hold it: said after the backup was read, and before anything is changed.
+#[tokio::test]
+async fn documents_of_others_are_refused_before_anything_is_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = Desk::new();
+    desk.database.put("theirs", [doc! {"_id": 1, "a": 1}]);
+    let manifest = desk.take(id(0)).await;
+    let file = folder.path().join("documents.db");
+    let database = SqliteDatabase::open(&file).unwrap();
+    let restored = backup::restore(&manifest, &Wish::default(), &desk.unwatched(), desk.vault(), &database, &Unseen).await;
+    let error = restored.unwrap_err();
+    assert!(matches!(error, backup::Error::Documents(_)), "{error}");
+    assert!(!file.exists());
+    assert_eq!(database.mark().await.unwrap(), None);
+}

@@ -165,6 +165,10 @@ impl Database for SqliteDatabase {
         make::fits(namespace)
     }
 
+    fn fits_documents(&self, collection: &str, documents: &[&RawDocument]) -> Result<(), DocumentsError> {
+        make::ready(collection, documents).map(drop)
+    }
+
     async fn create(&self, namespace: &Namespace) -> Result<(), DocumentsError> {
         make::fits(namespace)?;
         let create = |connection: &mut Connection| make::create(connection, &namespace.name);
